@@ -234,8 +234,12 @@ class Busy(Unavailable):
 
     code = "busy"
 
-    def __init__(self, message: str | None = None, *, where: str | None = None, retry_after: float = 1.0) -> None:
-        super().__init__(message, where=where, retry_after=retry_after, hint="Repeat the request after a moment.")
+    def __init__(
+        self, message: str | None = None, *, where: str | None = None, retry_after: float = 1.0
+    ) -> None:
+        super().__init__(
+            message, where=where, retry_after=retry_after, hint="Repeat the request after a moment."
+        )
 
 
 class RateLimited(Unavailable):

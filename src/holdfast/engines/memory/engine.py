@@ -1,0 +1,120 @@
+"""`MemoryEngine`: dictionaries, copied at the border, one lock a tenant."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
+
+from holdfast.engines.memory.data import Data, Table
+from holdfast.engines.memory.transaction import MemoryTransaction
+from holdfast.engines.port import Capability, Inspection, Limits, Plan, R, Row
+from holdfast.errors import Busy, Duplicate, MigrationsPending, NotSupported
+from holdfast.model.schema import EntitySchema
+from holdfast.model.steps import CreateEntity, Step
+from holdfast.tenancy.isolation import Isolation
+from holdfast.tenancy.scope import Scope
+
+DYNAMODB_LIMITS = Limits(transaction_items=100, transaction_bytes=4_000_000)
+
+
+class MemoryEngine:
+    """The reference. `limits=DYNAMODB_LIMITS` makes it refuse what DynamoDB would refuse."""
+
+    name = "memory"
+    isolation = Isolation.LIBRARY
+
+    def __init__(self, *, limits: Limits | None = None, lock_timeout: float = 5.0) -> None:
+        """`lock_timeout` bounds, in seconds, how long a flush waits for a tenant's counter."""
+        self.limits = limits or Limits()
+        small = self.limits.transaction_items is not None
+        extra = () if small else (Capability.LARGE_TRANSACTIONS,)
+        self.capabilities: frozenset[Capability] = frozenset({Capability.INGEST, *extra})
+        self.data = Data()
+        self.schemas: dict[str, EntitySchema] = {}
+        self._ledger: dict[str, str] = {}
+        self._locks: dict[UUID, asyncio.Lock] = {}
+        self._lock_timeout = lock_timeout
+
+    def begin(
+        self, scope: Scope, *, read_only: bool = False
+    ) -> AbstractAsyncContextManager[MemoryTransaction]:
+        """See the port."""
+        return self._begin(scope, read_only=read_only)
+
+    @asynccontextmanager
+    async def _begin(self, scope: Scope, *, read_only: bool) -> AsyncIterator[MemoryTransaction]:
+        tx = MemoryTransaction(self, scope, read_only=read_only)
+        try:
+            yield tx
+            tx.commit()
+        finally:
+            tx.release()
+
+    async def acquire(self, tenant_id: UUID) -> asyncio.Lock:
+        """The tenant's lock, held. Raises Busy after the bounded wait."""
+        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
+        try:
+            await asyncio.wait_for(lock.acquire(), self._lock_timeout)
+        except TimeoutError:
+            raise Busy("this tenant's counter is held too long") from None
+        return lock
+
+    async def run(self, scope: Scope, plan: Plan[R]) -> R:
+        """This engine has no plans."""
+        raise NotSupported("the memory engine has no compiled plans", where=type(plan).__name__)
+
+    async def ingest(self, scope: Scope, schema: EntitySchema, rows: Sequence[Row]) -> None:
+        """See the port."""
+        async with self.begin(scope) as tx:
+            table = tx.open_table(schema)
+            for row in rows:
+                key = tx.key(schema, row["id"])
+                if key in table:
+                    raise Duplicate(where=schema.name)
+                tx.put_row(schema, key, copy.deepcopy(row), b"")
+
+    def table(self, schema: EntitySchema) -> Table:
+        """The rows of an entity. Raises MigrationsPending for one that was never created."""
+        try:
+            return self.data.tables[schema.name]
+        except KeyError:
+            raise MigrationsPending(where=schema.name) from None
+
+    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
+        """See the port."""
+        for step in steps:
+            if isinstance(step, CreateEntity):
+                self.data.tables.setdefault(step.schema.name, {})
+                self.schemas[step.schema.name] = step.schema
+        self._ledger[revision] = checksum
+
+    async def applied(self) -> dict[str, str]:
+        """See the port."""
+        return dict(self._ledger)
+
+    async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
+        """Tables that are missing, rows that refer to nothing."""
+        missing = [
+            f"{schema.name}: the table is missing"
+            for schema in schemas
+            if schema.name not in self.data.tables
+        ]
+        rows = sum(len(table) for table in self.data.tables.values())
+        return Inspection({"rows": rows}, tuple(missing))
+
+    async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
+        """See the port."""
+        for schema in schemas:
+            table = self.table(schema)
+            for key in [key for key in table if key[0] == tenant_id]:
+                del table[key]
+        self.data.forget(tenant_id)
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""

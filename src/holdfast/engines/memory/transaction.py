@@ -1,0 +1,237 @@
+"""A transaction of the memory engine: writes go into an overlay, rules are checked at the end, then all is swapped in."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from holdfast.changes.change import Change, OldValue
+from holdfast.engines.memory.data import Key, Table
+from holdfast.engines.memory.order import after_key, matches, sort_key
+from holdfast.engines.port import Batch, Row, RowWrite, Stored
+from holdfast.errors import (
+    AlreadyExists,
+    Duplicate,
+    HoldfastError,
+    ReferenceMissing,
+    StaleVersion,
+    TooLarge,
+)
+from holdfast.model.plain import render_row
+from holdfast.model.query import Query
+from holdfast.model.schema import MEMBERS, EntitySchema
+from holdfast.tenancy.scope import Scope
+
+if TYPE_CHECKING:
+    from holdfast.engines.memory.engine import MemoryEngine
+
+MEMBERSHIPS = "realm.memberships"
+
+
+class MemoryTransaction:
+    """See `holdfast.engines.port.Transaction`."""
+
+    def __init__(self, engine: MemoryEngine, scope: Scope, *, read_only: bool) -> None:
+        self._engine = engine
+        self._scope = scope
+        self._read_only = read_only
+        self._overlay: dict[str, dict[Key, Stored | None]] = {}
+        self._schemas: dict[str, EntitySchema] = {}
+        self._log: list[Batch] = []
+        self._held: asyncio.Lock | None = None
+        self._items = 0
+        self._bytes = 0
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def act_as(self, scope: Scope) -> None:
+        if scope.tenant_id != self._scope.tenant_id:
+            raise HoldfastError("a transaction belongs to one tenant")
+        self._scope = scope
+
+    async def get(self, schema: EntitySchema, row_id: UUID) -> Row | None:
+        stored = self._visible(schema, row_id)
+        return None if stored is None else copy.deepcopy(stored.row)
+
+    async def batch_get(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Stored | None]:
+        return [copy.deepcopy(self._visible(schema, row_id)) for row_id in row_ids]
+
+    async def query(self, query: Query) -> list[Row]:
+        schema = query.schema
+        rows = [stored.row for _, stored in self._all(schema) if self._may_see(schema, stored.row)]
+        rows = [row for row in rows if matches(row, query.where)]
+        rows.sort(key=lambda row: sort_key(row, query.sort), reverse=query.descending)
+        rows = [row for row in rows if after_key(row, query)]
+        return copy.deepcopy(rows[: query.limit])
+
+    async def head(self) -> int:
+        return self._engine.data.heads.get(self._scope.tenant_id, 0)
+
+    async def lock(self) -> int:
+        if self._held is None:
+            self._held = await self._engine.acquire(self._scope.tenant_id)
+        return await self.head()
+
+    async def read_changes(self, after: int, *, limit: int) -> list[Change]:
+        changes = self._engine.data.changes.get(self._scope.tenant_id, [])
+        return [change for change in changes if change.number > after][:limit]
+
+    async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
+        values = self._engine.data.old_values.get(self._scope.tenant_id, [])
+        return [value for value in values if value.entity == schema.name and value.row_id == row_id]
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    async def write(self, batch: Batch) -> None:
+        self._count(batch)
+        for write in batch.writes:
+            self._write_row(write)
+        if batch.head is not None:
+            self._log.append(batch)
+
+    def _count(self, batch: Batch) -> None:
+        limits = self._engine.limits
+        self._items += (
+            len(batch.writes) + len(batch.changes) + len(batch.old_values) + (batch.head is not None)
+        )
+        if limits.transaction_items is not None and self._items > limits.transaction_items:
+            raise TooLarge(f"a transaction of this engine has at most {limits.transaction_items} items")
+        self._bytes += sum(len(render_row(w.schema, w.row)) for w in batch.writes if w.row is not None)
+        if limits.transaction_bytes is not None and self._bytes > limits.transaction_bytes:
+            raise TooLarge(f"a transaction of this engine has at most {limits.transaction_bytes} bytes")
+
+    def _write_row(self, write: RowWrite) -> None:
+        key = self.key(write.schema, write.row_id)
+        there = self._lookup(write.schema, key)
+        if write.if_version == 0 and there is not None:
+            raise AlreadyExists(where=write.schema.name)
+        if write.if_version != 0:
+            seen = self._visible(write.schema, write.row_id)
+            if seen is None or seen.row["version"] != write.if_version:
+                raise StaleVersion(where=write.schema.name)
+        if write.row is not None and not self._may_see(write.schema, write.row):
+            raise StaleVersion(where=write.schema.name)
+        self.put_row(write.schema, key, copy.deepcopy(write.row), write.salt)
+
+    def put_row(self, schema: EntitySchema, key: Key, row: Row | None, salt: bytes) -> None:
+        """Enter a row (None: delete) into the overlay."""
+        self._schemas[schema.name] = schema
+        self._overlay.setdefault(schema.name, {})[key] = None if row is None else Stored(row, salt)
+
+    def open_table(self, schema: EntitySchema) -> Table:
+        """The stored rows of an entity."""
+        return self._engine.table(schema)
+
+    def key(self, schema: EntitySchema, row_id: UUID) -> Key:
+        """Where a row of this scope's tenant stands."""
+        return self._scope.tenant_id, row_id
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Check what must hold at the end, then swap everything in. Without a suspension point: it is atomic."""
+        for name in self._overlay:
+            self._check_unique(self._schemas[name])
+            self._check_references(self._schemas[name])
+        self._check_referrers()
+        data = self._engine.data
+        for name, rows in self._overlay.items():
+            for key, stored in rows.items():
+                if stored is None:
+                    data.tables[name].pop(key, None)
+                else:
+                    data.tables[name][key] = stored
+        for batch in self._log:
+            tenant = self._scope.tenant_id
+            data.heads[tenant] = batch.head or 0
+            data.changes.setdefault(tenant, []).extend(batch.changes)
+            data.old_values.setdefault(tenant, []).extend(batch.old_values)
+
+    def release(self) -> None:
+        """Give the tenant's lock back."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+    def _check_unique(self, schema: EntitySchema) -> None:
+        for rule in schema.uniques:
+            seen: set[tuple[Any, ...]] = set()
+            for _, stored in self._all(schema):
+                values = tuple(stored.row[name] for name in rule.fields)
+                if None in values or (rule.when is not None and not stored.row[rule.when]):
+                    continue
+                if values in seen:
+                    raise Duplicate("another row holds the same " + ", ".join(rule.fields), where=schema.name)
+                seen.add(values)
+
+    def _check_references(self, schema: EntitySchema) -> None:
+        fields = [field for field in schema.fields if field.reference is not None]
+        for stored in self._overlay[schema.name].values():
+            for field in fields:
+                if stored is not None and stored.row[field.name] is not None:
+                    self._check_target(
+                        schema, field.name, field.reference.table if field.reference else "", stored.row
+                    )
+
+    def _check_target(self, schema: EntitySchema, field: str, table: str, row: Row) -> None:
+        target: UUID = row[field]
+        if table == MEMBERS:
+            found = self._is_member(target)
+        else:
+            found = self._lookup_name(table, (self._scope.tenant_id, target)) is not None
+        if not found:
+            raise ReferenceMissing(where=f"{schema.name}.{field}")
+
+    def _is_member(self, user_id: UUID) -> bool:
+        members = self._engine.data.tables.get(MEMBERSHIPS, {}).values()
+        tenant = self._scope.tenant_id
+        return any(m.row["tenant_id"] == tenant and m.row["user_id"] == user_id for m in members)
+
+    def _check_referrers(self) -> None:
+        """No row that stays refers to a row that goes."""
+        gone = {
+            (name, key)
+            for name, rows in self._overlay.items()
+            for key, stored in rows.items()
+            if stored is None
+        }
+        if not gone:
+            return
+        for name in self._engine.data.tables:
+            schema = self._schemas.get(name) or self._engine.schemas.get(name)
+            for field, reference in schema.references if schema else ():
+                for key, stored in self._all(schema) if schema else ():
+                    if (reference.table, (key[0], stored.row[field.name])) in gone:
+                        raise ReferenceMissing(where=f"{name}.{field.name}")
+
+    # -- visibility -----------------------------------------------------------------------------------------------
+
+    def _visible(self, schema: EntitySchema, row_id: UUID) -> Stored | None:
+        stored = self._lookup(schema, self.key(schema, row_id))
+        return stored if stored is not None and self._may_see(schema, stored.row) else None
+
+    def _may_see(self, schema: EntitySchema, row: Row) -> bool:
+        scope = self._scope
+        return schema.owner is None or scope.whole_tenant or row[schema.owner] == scope.user_id
+
+    def _lookup(self, schema: EntitySchema, key: Key) -> Stored | None:
+        self._engine.table(schema)
+        return self._lookup_name(schema.name, key)
+
+    def _lookup_name(self, name: str, key: Key) -> Stored | None:
+        overlay = self._overlay.get(name, {})
+        return overlay[key] if key in overlay else self._engine.data.tables.get(name, {}).get(key)
+
+    def _all(self, schema: EntitySchema) -> Iterator[tuple[Key, Stored]]:
+        """The rows of this scope's tenant as they will stand."""
+        overlay = self._overlay.get(schema.name, {})
+        tenant = self._scope.tenant_id
+        for key, stored in self._engine.table(schema).items():
+            if key[0] == tenant and key not in overlay:
+                yield key, stored
+        for key, new in overlay.items():
+            if new is not None and key[0] == tenant:
+                yield key, new

@@ -1,0 +1,254 @@
+"""The port: what every engine promises. `holdfast.testing.conformance` checks each promise, peeking at the raw medium.
+
+1.  Every row belongs to the scope's tenant. A row of another tenant, or of another owner where the entity is owned, is
+    not there: reads return None, writes find nothing.
+2.  A transaction is all or nothing. Its reads come from one snapshot when it is read-only.
+3.  `lock` takes the tenant's counter before anything else of a flush is read; whoever has it is alone in writing the
+    tenant's journaled rows until its transaction ends. Number order is commit order, and there are no gaps.
+4.  `write` writes rows, changes, old values and the new head in the same transaction, each row only if it still has the
+    version that the batch was planned on.
+5.  A reference names a row of the same tenant, a unique rule holds within a tenant, and a required field is there, at
+    the end of the transaction at the latest: ReferenceMissing, Duplicate.
+6.  A journaled table refuses a write that comes by another way than a flush.
+7.  Text is ordered bytewise; lists come in the order of the sort field, ties by id, absent values first.
+8.  Values come back as they were normalised: decimals at their scale, instants in UTC to the microsecond, JSON equal.
+9.  `apply` is idempotent: a step that was carried out, in whole or in part, is completed when it is applied again.
+10. An engine's own errors leave as one of `holdfast.errors`, without a value in them. What it cannot do is a capability
+    that it lacks, and asking for it raises NotSupported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from holdfast.changes.change import Change, OldValue, Operation
+from holdfast.model.query import Query
+from holdfast.model.schema import EntitySchema
+from holdfast.model.steps import Step
+from holdfast.tenancy.isolation import Isolation
+from holdfast.tenancy.scope import Scope
+
+Row = dict[str, Any]
+"""Field name → normalised Python value: the system fields and every declared one."""
+
+
+class Capability(StrEnum):
+    """What an engine may or may not be able to do."""
+
+    PLANS = "plans"
+    """Hot paths in one round trip: `run`."""
+    ROW_SECURITY = "row_security"
+    """The medium itself refuses another tenant's rows."""
+    DURABLE = "durable"
+    """What was committed survives the process."""
+    LARGE_TRANSACTIONS = "large_transactions"
+    """A transaction of a thousand rows and more is atomic."""
+    INGEST = "ingest"
+    """Bulk ingestion of unjournaled rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes beyond which an engine refuses. Row and number limits are the strictest engine's, everywhere."""
+
+    row_bytes: int = 400_000
+    transaction_items: int | None = None
+    """Rows, changes and history items together."""
+    transaction_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row with the salt of its commitments."""
+
+    row: Row
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RowWrite:
+    """One row's write, planned: `row` is the whole new row (None: delete), `if_version` what it replaces (0: nothing)."""
+
+    schema: EntitySchema
+    row_id: UUID
+    row: Row | None
+    if_version: int
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a flush writes. For realm and unjournaled rows `changes` and `old_values` are empty and `head` is None."""
+
+    writes: Sequence[RowWrite]
+    changes: Sequence[Change] = ()
+    old_values: Sequence[OldValue] = ()
+    head: int | None = None
+
+
+class Transaction(Protocol):
+    """All or nothing, for one tenant."""
+
+    async def act_as(self, scope: Scope) -> None:
+        """From here on see and write as `scope`, which must be of the same tenant."""
+
+    async def get(self, schema: EntitySchema, row_id: UUID) -> Row | None:
+        """The row, or None."""
+
+    async def batch_get(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Stored | None]:
+        """The rows in the order asked for, None where there is none; an id may be asked for twice."""
+
+    async def query(self, query: Query) -> list[Row]:
+        """At most `query.limit` rows in the query's order."""
+
+    async def lock(self) -> int:
+        """Take the tenant's counter and return the head. Raises Busy after a bounded wait."""
+
+    async def head(self) -> int:
+        """The tenant's head as this transaction sees it; 0 before the first write."""
+
+    async def write(self, batch: Batch) -> None:
+        """Carry the batch out. Raises StaleVersion, AlreadyExists, Duplicate, ReferenceMissing, TooLarge."""
+
+    async def read_changes(self, after: int, *, limit: int) -> list[Change]:
+        """The tenant's changes with numbers above `after`, in number order."""
+
+    async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
+        """What the row's fields held before, by number."""
+
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Plan(Generic[R_co]):
+    """A compiled hot path of one entity; its type says what running it returns."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A row as the JSON text of its plain form, and its version."""
+
+    json: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPage:
+    """The JSON texts of some rows, joined by commas, and the id after which the next page begins (None: no more)."""
+
+    json: bytes
+    next: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetPlan(Plan[Body | None]):
+    """Read one row."""
+
+    schema: EntitySchema
+    row_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlan(Plan[BodyPage]):
+    """List by id."""
+
+    schema: EntitySchema
+    limit: int
+    after: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a session wants done to one row. Values are normalised: all declared fields to create, some to update."""
+
+    schema: EntitySchema
+    op: Operation
+    row_id: UUID
+    values: Mapping[str, Any] = field(default_factory=dict)
+    if_version: int | None = None
+    salt: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWrite:
+    """A write with who does it and when."""
+
+    write: Write
+    scope: Scope
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a write: the row's version and JSON (None when deleted), its number (None when nothing changed)."""
+
+    version: int
+    number: int | None
+    body: bytes | None = None
+    row: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan(Plan[list["Outcome | Exception"]]):
+    """Several writes of one kind to one entity of one tenant, each on its own: one that finds no row, or another version,
+    comes back as the error that it is, and the others stand. Any other failure undoes all and is raised.
+    """
+
+    schema: EntitySchema
+    op: Operation
+    writes: Sequence[PlannedWrite]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an engine finds when it looks at its medium: findings are empty when all is as declared."""
+
+    facts: dict[str, Any]
+    findings: tuple[str, ...]
+
+
+R = TypeVar("R")
+
+
+class Engine(Protocol):
+    """A place where entities live. Safe to share between tasks of one event loop."""
+
+    name: str
+    capabilities: frozenset[Capability]
+    isolation: Isolation
+    limits: Limits
+
+    def begin(self, scope: Scope, *, read_only: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction in `scope`; committed when the block ends, undone when it raises."""
+
+    async def run(self, scope: Scope, plan: Plan[R]) -> R:
+        """Run a compiled hot path. Raises NotSupported without `Capability.PLANS`, MigrationsPending where it is missing."""
+
+    async def ingest(self, scope: Scope, schema: EntitySchema, rows: Sequence[Row]) -> None:
+        """Append rows of an unjournaled or realm entity in bulk; all of them or an error."""
+
+    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
+        """Carry out a revision's steps and enter it in the ledger, in one transaction where the engine has them."""
+
+    async def applied(self) -> dict[str, str]:
+        """The ledger: revision → checksum. Empty for a medium that was never migrated. Raises SchemaError for a foreign one."""
+
+    async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
+        """Compare the medium with the declaration: tables, policies, grants, guards, plans, orphans."""
+
+    async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
+        """Remove every row, change and old value of a tenant, with the maintenance role."""
+
+    async def ping(self) -> None:
+        """One cheap round trip. Raises Unavailable."""
+
+    async def aclose(self) -> None:
+        """Give everything back."""

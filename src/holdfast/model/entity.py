@@ -1,0 +1,227 @@
+"""`Entity`: the class that an application declares its rows with.
+
+    class Account(Entity, table="accounts", policies=(Owned(by="user_id"), Synced(), Index("kind"))):
+        user_id: UUID | None = None
+        kind: Literal["checking", "savings"]
+        name: Annotated[str, MaxLength(255)]
+        balance: Annotated[Decimal, Digits(15, 2)] = Decimal(0)
+
+Every entity has `id` (made by the application), `version` (0 until it is stored, then +1 with each change),
+`created_at` and `updated_at` (both the store's).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar, Self, TypeVar, cast, get_type_hints
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from holdfast.errors import DeclarationError
+from holdfast.model.ids import new_id
+from holdfast.model.markers import Marker, Member, Merge, Ref, Sealed, ServerSet
+from holdfast.model.policies import (
+    Index,
+    Keep,
+    Owned,
+    Personal,
+    Policy,
+    Realm,
+    Shared,
+    Synced,
+    Unique,
+    Unjournaled,
+)
+from holdfast.model.schema import MEMBERS, SYSTEM_FIELDS, EntitySchema, FieldSchema, Reference
+from holdfast.model.walk import field_type, walk
+
+P = TypeVar("P")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
+_RESERVED = frozenset({"tenant_id", "commit_salt"})
+
+
+class Entity(BaseModel):
+    """A row, and on its class how such rows live. Declare one by subclassing, with `table=` and `policies=`."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, validate_default=False)
+
+    table: ClassVar[str] = ""
+    policies: ClassVar[tuple[Policy, ...]] = ()
+
+    id: UUID = Field(default_factory=new_id)
+    version: int = 0
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    def __init_subclass__(cls, *, table: str = "", policies: tuple[Policy, ...] = (), **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        cls.table = table
+        cls.policies = policies
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if cls.table:
+            schema_of(cls, pack="app")
+
+    @classmethod
+    def stored(cls, row: dict[str, Any]) -> Self:
+        """The entity of a row that an engine returned: trusted, so not validated again."""
+        entity: Self = cls.model_construct(_fields_set=set(row), **row)
+        return entity
+
+
+def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
+    """The schema that `entity` declares, as a member of `pack`. Raises DeclarationError naming what cannot be placed."""
+    where = entity.__name__
+    if not _NAME.match(entity.table):
+        raise DeclarationError("a table's name is lower case, at most 48 of a-z, 0-9 and _", where=where)
+    realm = _one(entity, Realm) is not None
+    _refuse_model_validators(entity)
+    fields = _fields(entity, realm=realm)
+    schema = _with_policies(entity, pack, tuple(fields.values()))
+    _check_policies(entity, schema)
+    return schema
+
+
+def _one(entity: type[Entity], kind: type[P]) -> P | None:
+    found = [policy for policy in entity.policies if isinstance(policy, kind)]
+    if len(found) > 1:
+        raise DeclarationError(f"{kind.__name__} is said twice", where=entity.__name__)
+    return found[0] if found else None
+
+
+def _refuse_model_validators(entity: type[Entity]) -> None:
+    decorators = entity.__pydantic_decorators__
+    if decorators.model_validators or decorators.root_validators:
+        raise DeclarationError(
+            "a rule over several fields cannot be held when one of them is patched",
+            where=entity.__name__,
+            hint="Use field validators; keep rules across fields where the row is decided on.",
+        )
+
+
+def _fields(entity: type[Entity], *, realm: bool) -> dict[str, FieldSchema]:
+    hints = get_type_hints(entity, include_extras=True)
+    fields: dict[str, FieldSchema] = {}
+    for name in entity.model_fields:
+        if name in SYSTEM_FIELDS:
+            continue
+        where = f"{entity.__name__}.{name}"
+        if not _NAME.match(name) or (name in _RESERVED and not realm):
+            raise DeclarationError("this field name is reserved or not lower case", where=where)
+        fields[name] = _field(entity, name, hints[name], where)
+    return fields
+
+
+def _field(entity: type[Entity], name: str, annotation: Any, where: str) -> FieldSchema:
+    info = entity.model_fields[name]
+    found = walk(annotation, where=where)
+    extra = tuple(item for item in info.metadata if item not in found.metadata)
+    found.metadata = (*found.metadata, *extra)
+    markers = {type(marker): marker for marker in found.markers()}
+    _check_markers(markers, len(found.markers()), where)
+    kind = field_type(found, where=where)
+    default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
+    merge = cast("Merge | None", markers.get(Merge))
+    return FieldSchema(
+        name=name,
+        type=kind,
+        nullable=found.nullable,
+        required=info.is_required(),
+        default=None if default is None else kind.encode(kind.normalise(default)),
+        reference=_reference(markers),
+        server_set=ServerSet in markers,
+        merge=merge.rule if merge else "last_writer",
+    )
+
+
+def _check_markers(markers: dict[type[Marker], Marker], count: int, where: str) -> None:
+    if len(markers) < count:
+        raise DeclarationError("a marker is said twice", where=where)
+    if Sealed in markers:
+        raise DeclarationError(
+            "sealed fields need a key provider, and this release has none",
+            where=where,
+            hint="Leave the Sealed marker away until keys are configured.",
+        )
+
+
+def _reference(markers: dict[type[Marker], Marker]) -> Reference | None:
+    ref = cast("Ref | None", markers.get(Ref))
+    if ref is not None:
+        return Reference(ref.table, ref.on_delete)
+    return Reference(MEMBERS) if Member in markers else None
+
+
+def _with_policies(entity: type[Entity], pack: str, fields: tuple[FieldSchema, ...]) -> EntitySchema:
+    owned, shared, realm = _one(entity, Owned), _one(entity, Shared), _one(entity, Realm)
+    if sum(policy is not None for policy in (owned, shared, realm)) != 1:
+        raise DeclarationError(
+            "an entity says who may see its rows",
+            where=entity.__name__,
+            hint="Add one of Owned(by=…) and Shared() to policies.",
+        )
+    if owned is not None:
+        fields = tuple(_as_owner(entity, field) if field.name == owned.by else field for field in fields)
+    return EntitySchema(
+        pack=pack,
+        table=entity.table,
+        fields=fields,
+        visibility="owned" if owned else "shared" if shared else "realm",
+        owner=owned.by if owned else None,
+        write_role=shared.write if shared else "member",
+        journaled=realm is None and _one(entity, Unjournaled) is None,
+        synced=_one(entity, Synced) is not None,
+        uniques=tuple(policy for policy in entity.policies if isinstance(policy, Unique)),
+        indexes=tuple(policy for policy in entity.policies if isinstance(policy, Index)),
+    )
+
+
+def _as_owner(entity: type[Entity], field: FieldSchema) -> FieldSchema:
+    if field.type.kind != "uuid" or not field.nullable or field.required:
+        raise DeclarationError(
+            "the owner's field is declared `UUID | None = None`: the store fills it",
+            where=f"{entity.__name__}.{field.name}",
+        )
+    return FieldSchema(field.name, field.type, reference=Reference(MEMBERS), server_set=True)
+
+
+def _check_policies(entity: type[Entity], schema: EntitySchema) -> None:
+    for policy in entity.policies:
+        for name in _named_fields(policy):
+            if name not in schema.by_name:
+                raise DeclarationError(
+                    f"{type(policy).__name__} names a field that is not there: {name}", where=entity.__name__
+                )
+    if not schema.journaled and schema.synced:
+        raise DeclarationError(
+            "Synced needs the change log, and Unjournaled leaves it", where=entity.__name__
+        )
+    for fields in (*(i.fields for i in schema.indexes), *(u.fields for u in schema.uniques)):
+        for name in fields:
+            if schema.by_name[name].type.kind in {"json", "float"}:
+                raise DeclarationError("JSON and floats cannot be indexed", where=f"{entity.__name__}.{name}")
+    for field in schema.fields:
+        reference = field.reference
+        if reference is None:
+            continue
+        if field.type.kind != "uuid":
+            raise DeclarationError("a reference is a UUID", where=f"{entity.__name__}.{field.name}")
+        if reference.on_delete == "set_null" and not field.nullable:
+            raise DeclarationError(
+                "set_null needs a field that may be None", where=f"{entity.__name__}.{field.name}"
+            )
+
+
+def _named_fields(policy: Policy) -> tuple[str, ...]:
+    match policy:
+        case Owned(by=name) | Personal(subject=name) | Keep(since=name):
+            return (name,)
+        case Unique(fields=names, when=flag):
+            return names if flag is None else (*names, flag)
+        case Index(fields=names):
+            return names
+        case _:
+            return ()

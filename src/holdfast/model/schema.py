@@ -1,0 +1,115 @@
+"""The schema value: what an engine needs to know of an entity, and nothing of how it was declared.
+
+A schema is plain frozen data: it is compared, hashed, kept in revision files and read back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import orjson
+from pydantic import TypeAdapter
+
+from holdfast.model.markers import MergeRule, OnDelete
+from holdfast.model.policies import Index, RoleName, Unique
+from holdfast.model.types import FieldType, InstantType, IntegerType, UuidType
+
+SYSTEM_FIELDS = ("id", "version", "created_at", "updated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A field that names a row of another table of the same tenant; table `@members` is the tenant's membership."""
+
+    table: str
+    on_delete: OnDelete = "restrict"
+
+
+MEMBERS = "@members"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """One declared field. `default` is in plain form; it is what an older row holds when a field is added."""
+
+    name: str
+    type: FieldType
+    nullable: bool = False
+    required: bool = False
+    default: Any = None
+    reference: Reference | None = None
+    server_set: bool = False
+    merge: MergeRule = "last_writer"
+
+
+@dataclass(frozen=True)
+class EntitySchema:
+    """A table: its pack, its fields without the system's own, and what its policies ask of an engine."""
+
+    pack: str
+    table: str
+    fields: tuple[FieldSchema, ...]
+    visibility: Literal["owned", "shared", "realm"]
+    owner: str | None = None
+    write_role: RoleName = "member"
+    journaled: bool = True
+    synced: bool = False
+    uniques: tuple[Unique, ...] = ()
+    indexes: tuple[Index, ...] = ()
+
+    @cached_property
+    def name(self) -> str:
+        """`pack.table`: how the log, errors and routes call it."""
+        return f"{self.pack}.{self.table}"
+
+    @cached_property
+    def by_name(self) -> dict[str, FieldSchema]:
+        """All fields a reader sees, system fields first."""
+        return {field.name: field for field in (*SYSTEM_SCHEMAS, *self.fields)}
+
+    @cached_property
+    def references(self) -> tuple[tuple[FieldSchema, Reference], ...]:
+        """The fields that refer to rows of this or another table, membership left out."""
+        return tuple(
+            (field, field.reference)
+            for field in self.fields
+            if field.reference is not None and field.reference.table != MEMBERS
+        )
+
+    @cached_property
+    def sortable(self) -> frozenset[str]:
+        """The fields on which filters and sorts are served."""
+        names = {"id", "created_at"} | ({self.owner} if self.owner else set())
+        for fields in (*(i.fields for i in self.indexes), *(u.fields for u in self.uniques)):
+            names |= set(fields)
+        return frozenset(names)
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that change with the schema: the suffix of its generated functions."""
+        plain = orjson.dumps(describe(self), option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(plain).hexdigest()[:8]
+
+
+SYSTEM_SCHEMAS = (
+    FieldSchema("id", UuidType(), required=True, server_set=True),
+    FieldSchema("version", IntegerType(minimum=1), required=True, server_set=True),
+    FieldSchema("created_at", InstantType(), required=True, server_set=True),
+    FieldSchema("updated_at", InstantType(), required=True, server_set=True),
+)
+
+_ADAPTER: TypeAdapter[EntitySchema] = TypeAdapter(EntitySchema)
+
+
+def describe(schema: EntitySchema) -> dict[str, Any]:
+    """`schema` as plain JSON values; `restore` is its inverse."""
+    plain: dict[str, Any] = _ADAPTER.dump_python(schema, mode="json")
+    return plain
+
+
+def restore(plain: dict[str, Any]) -> EntitySchema:
+    """The schema that `describe` wrote down."""
+    return _ADAPTER.validate_python(plain)

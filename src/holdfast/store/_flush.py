@@ -1,0 +1,254 @@
+"""The flush: one queue a tenant, at most one flush in flight a tenant, waiting write sets share the next.
+
+A write set is what one session wants done, all or nothing. A flush takes the tenant's counter first, then reads the rows
+that it is about to change, plans, writes rows, changes and old values, and commits. Where the engine has plans, write
+sets of one simple kind go down in a single round trip instead. If a shared flush fails, its write sets are tried again
+one by one, so that one caller's mistake is nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from uuid import UUID
+
+from holdfast.changes.change import Operation
+from holdfast.engines.port import (
+    Batch,
+    Capability,
+    Engine,
+    Outcome,
+    PlannedWrite,
+    Stored,
+    Transaction,
+    Write,
+    WritePlan,
+)
+from holdfast.errors import Busy, HoldfastError, StaleVersion
+from holdfast.model.catalog import Catalog
+from holdfast.model.schema import EntitySchema
+from holdfast.store._cascade import cascades
+from holdfast.store._plan import FlushPlan, plan_write
+from holdfast.tenancy.scope import Scope
+
+MAX_WAITING = 2_000
+MAX_GROUP = 500
+_REALM_TRIES = 5
+
+PlanKey = tuple[str, Operation]
+
+
+@dataclass(slots=True, eq=False)
+class WriteSet:
+    """What one session commits at once, and the future that its caller awaits."""
+
+    scope: Scope
+    writes: list[PlannedWrite]
+    done: asyncio.Future[list[Outcome]]
+    plan_key: PlanKey | None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One tenant's waiting write sets."""
+
+    waiting: deque[WriteSet] = field(default_factory=deque)
+    busy: bool = False
+
+
+class Flusher:
+    """Takes write sets and flushes them, tenant by tenant."""
+
+    def __init__(self, engine: Engine, catalog: Catalog, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._clock = clock
+        self._lanes: dict[UUID, _Lane] = {}
+        self._drains: set[asyncio.Task[None]] = set()
+
+    async def submit(self, scope: Scope, writes: Sequence[Write]) -> list[Outcome]:
+        """Commit `writes` as one. Returns what became of each, in their order; raises the first error, nothing stored."""
+        at = self._clock()
+        planned = [PlannedWrite(write, scope, at) for write in writes]
+        if not all(write.schema.journaled for write in writes):
+            return await self._flush_unjournaled(scope, planned)
+        lane = self._lanes.setdefault(scope.tenant_id, _Lane())
+        if len(lane.waiting) >= MAX_WAITING:
+            raise Busy("too many writes are waiting for this tenant")
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        write_set = WriteSet(scope, planned, future, self._plan_key(planned))
+        lane.waiting.append(write_set)
+        if not lane.busy:
+            lane.busy = True
+            self._start_drain(scope.tenant_id, lane)
+        return await future
+
+    def _start_drain(self, tenant_id: UUID, lane: _Lane) -> None:
+        task = asyncio.get_running_loop().create_task(self._drain(tenant_id, lane))
+        self._drains.add(task)
+        task.add_done_callback(self._drains.discard)
+
+    async def _drain(self, tenant_id: UUID, lane: _Lane) -> None:
+        """Flush until nothing waits. Its own task: a caller that is cancelled takes no other write with it."""
+        try:
+            while lane.waiting:
+                await self._flush_group(_next_group(lane.waiting))
+        finally:
+            lane.busy = False
+            if not lane.waiting:
+                self._lanes.pop(tenant_id, None)
+
+    async def drain(self) -> None:
+        """Wait until everything that was submitted has been flushed."""
+        while self._drains:
+            await asyncio.wait(self._drains)
+
+    async def _flush_group(self, group: list[WriteSet]) -> None:
+        group = [write_set for write_set in group if not write_set.done.done()]
+        if not group:
+            return
+        try:
+            await self._flush(group)
+        except Exception as error:  # noqa: BLE001
+            if len(group) == 1:
+                _fail(group[0], error)
+                return
+            for write_set in group:
+                await self._flush_group([write_set])
+
+    async def _flush(self, group: list[WriteSet]) -> None:
+        if group[0].plan_key is None:
+            await self._flush_planned_here(group)
+        else:
+            await self._flush_by_plan(group)
+
+    # -- one round trip ------------------------------------------------------------------------------------------
+
+    def _plan_key(self, planned: Sequence[PlannedWrite]) -> PlanKey | None:
+        """What write sets must have in common to share a compiled plan; None where they need planning here."""
+        first = planned[0].write
+        if Capability.PLANS not in self._engine.capabilities:
+            return None
+        if any(p.write.op is not first.op or p.write.schema is not first.schema for p in planned):
+            return None
+        if first.op is not Operation.CREATE and len(planned) > 1:
+            return None
+        if first.op is Operation.DELETE and self._catalog.referrers(first.schema):
+            return None
+        return first.schema.name, first.op
+
+    async def _flush_by_plan(self, group: list[WriteSet]) -> None:
+        writes = [planned for write_set in group for planned in write_set.writes]
+        first = writes[0].write
+        outcomes = iter(await self._engine.run(group[0].scope, WritePlan(first.schema, first.op, writes)))
+        for write_set in group:
+            mine = [next(outcomes) for _ in write_set.writes]
+            failed = next((outcome for outcome in mine if isinstance(outcome, Exception)), None)
+            if failed is not None:
+                _fail(write_set, failed)
+            else:
+                _succeed(write_set, [outcome for outcome in mine if isinstance(outcome, Outcome)])
+
+    # -- planned here ---------------------------------------------------------------------------------------------
+
+    async def _flush_planned_here(self, group: list[WriteSet]) -> None:
+        results: list[tuple[WriteSet, list[Outcome]]] = []
+        async with self._engine.begin(group[0].scope) as tx:
+            plan = FlushPlan(await tx.lock())
+            start = plan.head
+            for write_set in group:
+                mark = plan.mark()
+                try:
+                    outcomes = await self._plan_set(tx, plan, write_set)
+                except HoldfastError as error:
+                    plan.back_to(mark)
+                    _fail(write_set, error)
+                    continue
+                for scope, writes in plan.take_writes():
+                    await tx.act_as(scope)
+                    await tx.write(Batch(writes))
+                results.append((write_set, outcomes))
+            if plan.head > start:
+                await tx.write(_log(plan))
+        for write_set, outcomes in results:
+            _succeed(write_set, outcomes)
+
+    async def _plan_set(self, tx: Transaction, plan: FlushPlan, write_set: WriteSet) -> list[Outcome]:
+        """Read what the write set changes, cascades included, and plan it. Writes nothing."""
+        cascaded = await cascades(tx, self._catalog, write_set.writes)
+        outcomes: list[Outcome] = []
+        for scope, planned in _by_scope([*cascaded, *write_set.writes]):
+            await tx.act_as(scope)
+            stored = await _read_current(tx, planned)
+            for item in planned:
+                outcomes.append(
+                    plan_write(plan, item, stored.get((item.write.schema.name, item.write.row_id)))[1]
+                )
+        return outcomes[len(cascaded) :]
+
+    # -- without a log --------------------------------------------------------------------------------------------
+
+    async def _flush_unjournaled(self, scope: Scope, planned: list[PlannedWrite]) -> list[Outcome]:
+        """Rows of the realm: no counter and no change. A row that moves between read and write is read again."""
+        for attempt in range(_REALM_TRIES):
+            try:
+                async with self._engine.begin(scope) as tx:
+                    stored = await _read_current(tx, planned)
+                    pairs = [
+                        plan_write(None, item, stored.get((item.write.schema.name, item.write.row_id)))
+                        for item in planned
+                    ]
+                    await tx.write(Batch([write for write, _ in pairs if write is not None]))
+                    return [outcome for _, outcome in pairs]
+            except StaleVersion:
+                if attempt + 1 == _REALM_TRIES or any(item.write.if_version for item in planned):
+                    raise
+        raise Busy("the row keeps changing")
+
+
+def _by_scope(planned: Sequence[PlannedWrite]) -> list[tuple[Scope, list[PlannedWrite]]]:
+    """Consecutive writes of one scope together."""
+    return [(scope, list(items)) for scope, items in groupby(planned, key=attrgetter("scope"))]
+
+
+async def _read_current(tx: Transaction, planned: Sequence[PlannedWrite]) -> dict[tuple[str, UUID], Stored]:
+    wanted: dict[str, tuple[EntitySchema, list[UUID]]] = {}
+    for item in planned:
+        if item.write.op is not Operation.CREATE:
+            wanted.setdefault(item.write.schema.name, (item.write.schema, []))[1].append(item.write.row_id)
+    found: dict[tuple[str, UUID], Stored] = {}
+    for name, (schema, row_ids) in wanted.items():
+        for row_id, stored in zip(row_ids, await tx.batch_get(schema, row_ids), strict=True):
+            if stored is not None:
+                found[name, row_id] = stored
+    return found
+
+
+def _next_group(waiting: deque[WriteSet]) -> list[WriteSet]:
+    """The longest run of waiting write sets that can share a flush."""
+    group = [waiting.popleft()]
+    size = len(group[0].writes)
+    while waiting and waiting[0].plan_key == group[0].plan_key and size + len(waiting[0].writes) <= MAX_GROUP:
+        group.append(waiting.popleft())
+        size += len(group[-1].writes)
+    return group
+
+
+def _log(plan: FlushPlan) -> Batch:
+    changes = [replace(change, flush_end=plan.head) for change in plan.changes]
+    return Batch((), changes, plan.old_values, plan.head)
+
+
+def _succeed(write_set: WriteSet, outcomes: list[Outcome]) -> None:
+    if not write_set.done.done():
+        write_set.done.set_result(outcomes)
+
+
+def _fail(write_set: WriteSet, error: Exception) -> None:
+    if not write_set.done.done():
+        write_set.done.set_exception(error)

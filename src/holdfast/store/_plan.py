@@ -1,0 +1,145 @@
+"""What a write does to a row that stands there: the new row, the change, the old values. Pure."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from holdfast.changes.change import SALT_FIELD, Change, OldValue, Operation, canonical, commitment, value_hash
+from holdfast.engines.port import Outcome, PlannedWrite, Row, RowWrite, Stored, Write
+from holdfast.errors import NotFound, StaleVersion
+from holdfast.model.schema import EntitySchema
+from holdfast.tenancy.scope import Scope
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class FlushPlan:
+    """What a flush will write, growing as its write sets are planned. `head` is the number given out last."""
+
+    head: int
+    writes: list[tuple[Scope, RowWrite]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    old_values: list[OldValue] = field(default_factory=list)
+
+    def mark(self) -> tuple[int, int, int]:
+        """The plan as it stands, to go back to."""
+        return self.head, len(self.changes), len(self.old_values)
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Forget what was planned since `mark`."""
+        self.head, changes, old_values = mark
+        del self.changes[changes:], self.old_values[old_values:]
+        self.writes.clear()
+
+    def take_writes(self) -> list[tuple[Scope, list[RowWrite]]]:
+        """The row writes planned since the last call, in order, those of one scope together."""
+        taken = [
+            (scope, [write for _, write in pairs]) for scope, pairs in groupby(self.writes, key=itemgetter(0))
+        ]
+        self.writes.clear()
+        return taken
+
+
+def plan_write(
+    plan: FlushPlan | None, planned: PlannedWrite, stored: Stored | None
+) -> tuple[RowWrite | None, Outcome]:
+    """Plan one write on the row as it stands, entering it in `plan` (None: the entity is not journaled).
+
+    Raises NotFound or StaleVersion. A change that changes nothing writes nothing and has no number.
+    """
+    write = planned.write
+    if write.op is Operation.CREATE:
+        return _record(plan, planned, None, _created(write, planned.at), write.salt)
+    if stored is None:
+        raise NotFound(where=write.schema.name)
+    if write.if_version is not None and stored.row["version"] != write.if_version:
+        raise StaleVersion(where=write.schema.name)
+    if write.op is Operation.DELETE:
+        return _record(plan, planned, stored.row, None, stored.salt)
+    changed = {name: value for name, value in write.values.items() if stored.row[name] != value}
+    if not changed:
+        return None, Outcome(stored.row["version"], None, row=stored.row)
+    return _record(plan, planned, stored.row, _updated(stored.row, changed, planned.at), stored.salt)
+
+
+def _created(write: Write, at: datetime) -> Row:
+    return {"id": write.row_id, "version": 1, "created_at": at, "updated_at": at, **write.values}
+
+
+def _updated(row: Row, changed: dict[str, Any], at: datetime) -> Row:
+    later = max(row["updated_at"] + _TICK, at)
+    return {**row, **changed, "version": row["version"] + 1, "updated_at": later}
+
+
+def _record(
+    plan: FlushPlan | None, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes
+) -> tuple[RowWrite, Outcome]:
+    write = planned.write
+    replaced = 0 if old is None else old["version"]
+    version = replaced + 1
+    physical = RowWrite(write.schema, write.row_id, new, replaced, salt)
+    if plan is None:
+        return physical, Outcome(version, None, row=new)
+    plan.head += 1
+    plan.writes.append((planned.scope, physical))
+    plan.changes.append(_change(plan.head, planned, old, new, salt, version))
+    if old is not None:
+        plan.old_values.extend(_old_values(plan.head, write.schema, old, new))
+    if new is None:
+        plan.old_values.append(_last_salt(plan.head, physical))
+    return physical, Outcome(version, plan.head, row=new)
+
+
+def _change(
+    number: int, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes, version: int
+) -> Change:
+    write, scope = planned.write, planned.scope
+    fields = changed_fields(write.schema, old, new)
+    held = {} if new is None else {name: value_hash(_plain(write.schema, name, new[name])) for name in fields}
+    return Change(
+        tenant_id=scope.tenant_id,
+        number=number,
+        flush_end=number,
+        entity=write.schema.name,
+        row_id=write.row_id,
+        op=write.op,
+        fields=fields,
+        version=version,
+        actor=scope.user_id,
+        device=scope.device,
+        at=planned.at,
+        commitment=commitment(salt, version, held),
+    )
+
+
+def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tuple[str, ...]:
+    """The names of declared fields that differ, in byte order: all of them for a new row, none for a deleted one."""
+    if new is None:
+        return ()
+    names = (declared.name for declared in schema.fields)
+    return tuple(sorted(name for name in names if old is None or old[name] != new[name]))
+
+
+def _old_values(number: int, schema: EntitySchema, old: Row, new: Row | None) -> list[OldValue]:
+    names = changed_fields(schema, old, new) if new is not None else sorted(f.name for f in schema.fields)
+    return [
+        OldValue(schema.name, old["id"], number, name, canonical(_plain(schema, name, old[name])))
+        for name in names
+        if old[name] is not None or new is not None
+    ]
+
+
+def _last_salt(number: int, deleted: RowWrite) -> OldValue:
+    """The row's salt goes where its values go, or the commitments of its changes could never be opened again."""
+    salt = canonical(base64.b64encode(deleted.salt).decode())
+    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, salt)
+
+
+def _plain(schema: EntitySchema, name: str, value: Any) -> Any:
+    return None if value is None else schema.by_name[name].type.encode(value)
