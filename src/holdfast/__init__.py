@@ -1,8 +1,104 @@
 """Holdfast: the production data layer for Python applications.
 
 The front door. Whatever an application or a pack needs is a name of this module; everything below is private to Holdfast.
+The names are loaded when they are first used, so that `import holdfast` costs next to nothing.
 """
 
-from holdfast.errors import HoldfastError
+from __future__ import annotations
 
-__all__ = ["HoldfastError"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.errors import (
+        Conflict,
+        HoldfastError,
+        InvalidInput,
+        NotAuthenticated,
+        NotFound,
+        StaleVersion,
+    )
+    from holdfast.model.entity import Entity
+    from holdfast.model.ids import new_id
+    from holdfast.model.markers import Digits, MaxLength, Member, Merge, Ref, Sealed, ServerSet
+    from holdfast.model.pack import Pack
+    from holdfast.model.policies import Index, Keep, Owned, Personal, Shared, Synced, Unique, Unjournaled
+    from holdfast.store.session import Page, Session
+    from holdfast.store.store import Store
+    from holdfast.tenancy.isolation import Isolation
+    from holdfast.tenancy.scope import Scope
+
+_HOMES = {
+    "holdfast.errors": (
+        "Conflict",
+        "HoldfastError",
+        "InvalidInput",
+        "NotAuthenticated",
+        "NotFound",
+        "StaleVersion",
+    ),
+    "holdfast.model.entity": ("Entity",),
+    "holdfast.model.ids": ("new_id",),
+    "holdfast.model.markers": ("Digits", "MaxLength", "Member", "Merge", "Ref", "Sealed", "ServerSet"),
+    "holdfast.model.pack": ("Pack",),
+    "holdfast.model.policies": (
+        "Index",
+        "Keep",
+        "Owned",
+        "Personal",
+        "Shared",
+        "Synced",
+        "Unique",
+        "Unjournaled",
+    ),
+    "holdfast.store.session": ("Page", "Session"),
+    "holdfast.store.store": ("Store",),
+    "holdfast.tenancy.isolation": ("Isolation",),
+    "holdfast.tenancy.scope": ("Scope",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 (by what a user does first)
+    # declare
+    "Entity",
+    "Pack",
+    "Digits",
+    "MaxLength",
+    "Member",
+    "Merge",
+    "Ref",
+    "Sealed",
+    "ServerSet",
+    "Index",
+    "Keep",
+    "Owned",
+    "Personal",
+    "Shared",
+    "Synced",
+    "Unique",
+    "Unjournaled",
+    "new_id",
+    # store
+    "Scope",
+    "Store",
+    "Session",
+    "Page",
+    "Isolation",
+    # what may go wrong
+    "HoldfastError",
+    "InvalidInput",
+    "NotAuthenticated",
+    "NotFound",
+    "Conflict",
+    "StaleVersion",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, loaded from where it lives."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

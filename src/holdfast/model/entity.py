@@ -38,7 +38,7 @@ from holdfast.model.schema import MEMBERS, SYSTEM_FIELDS, EntitySchema, FieldSch
 from holdfast.model.walk import field_type, walk
 
 P = TypeVar("P")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
+_NAME = re.compile(r"[a-z](?!.*__)[a-z0-9_]{0,47}\Z")
 _RESERVED = frozenset({"tenant_id", "commit_salt"})
 
 
@@ -68,8 +68,7 @@ class Entity(BaseModel):
     @classmethod
     def stored(cls, row: dict[str, Any]) -> Self:
         """The entity of a row that an engine returned: trusted, so not validated again."""
-        entity: Self = cls.model_construct(_fields_set=set(row), **row)
-        return entity
+        return cast("Self", cls.model_construct(_fields_set=set(row), **row))
 
 
 def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:

@@ -1,0 +1,31 @@
+"""`Pack`: one domain's entities, and what it adds to the API and the command line, under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.model.entity import Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A namespace: SQL schema, route prefix `/data/<name>/<table>`, branch of revisions.
+
+    Found by entry point `holdfast.packs` and enabled by name in the configuration. What is heavy comes from functions
+    that are called when it is needed.
+    """
+
+    name: str
+    entities: tuple[type[Entity], ...]
+    short_paths: Mapping[str, type[Entity]] = field(default_factory=dict)
+    """Route below the root (`financial/accounts`) → entity, beside `/data/<name>/<table>`."""
+    routes: Callable[[], Any] | None = None
+    """Returns a FastAPI router, mounted below `/api/v1` and the root."""
+    commands: Callable[[], Any] | None = None
+    """Returns a Typer application, mounted as `holdfast <name>`."""
+    jobs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    health: Callable[..., Any] | None = None
+    revisions: str | None = None
+    """The package that holds the pack's revision files."""
