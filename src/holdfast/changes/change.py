@@ -83,6 +83,8 @@ class OldValue:
     number: int
     field: str
     value: bytes
+    owner: UUID | None = None
+    """Whose the row was, where the entity is owned: nobody else reads it."""
 
 
 def new_salt() -> bytes:

@@ -7,8 +7,8 @@
     tenant's journaled rows until its transaction ends. Number order is commit order, and there are no gaps.
 4.  `write` writes rows, changes, old values and the new head in the same transaction, each row only if it still has the
     version that the batch was planned on.
-5.  A reference names a row of the same tenant, a unique rule holds within a tenant, and a required field is there, at
-    the end of the transaction at the latest: ReferenceMissing, Duplicate.
+5.  A reference names a row of the same tenant, at the end of the transaction at the latest: ReferenceMissing. A unique
+    rule holds within a tenant after each row that is written, in the order of the batch: Duplicate.
 6.  A journaled table refuses a write that comes by another way than a flush.
 7.  Text is ordered bytewise; lists come in the order of the sort field, ties by id, absent values first.
 8.  Values come back as they were normalised: decimals at their scale, instants in UTC to the microsecond, JSON equal.

@@ -92,7 +92,7 @@ def _record(
     if old is not None:
         plan.old_values.extend(_old_values(plan.head, write.schema, old, new))
     if new is None:
-        plan.old_values.append(_last_salt(plan.head, physical))
+        plan.old_values.append(_last_salt(plan.head, physical, old))
     return physical, Outcome(version, plan.head, row=new)
 
 
@@ -128,17 +128,19 @@ def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tu
 
 def _old_values(number: int, schema: EntitySchema, old: Row, new: Row | None) -> list[OldValue]:
     names = changed_fields(schema, old, new) if new is not None else sorted(f.name for f in schema.fields)
+    owner = old[schema.owner] if schema.owner else None
     return [
-        OldValue(schema.name, old["id"], number, name, canonical(_plain(schema, name, old[name])))
+        OldValue(schema.name, old["id"], number, name, canonical(_plain(schema, name, old[name])), owner)
         for name in names
         if old[name] is not None or new is not None
     ]
 
 
-def _last_salt(number: int, deleted: RowWrite) -> OldValue:
+def _last_salt(number: int, deleted: RowWrite, old: Row | None) -> OldValue:
     """The row's salt goes where its values go, or the commitments of its changes could never be opened again."""
     salt = canonical(base64.b64encode(deleted.salt).decode())
-    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, salt)
+    owner = old[deleted.schema.owner] if old is not None and deleted.schema.owner else None
+    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, salt, owner)
 
 
 def _plain(schema: EntitySchema, name: str, value: Any) -> Any:

@@ -21,6 +21,7 @@ from holdfast.errors import (
     TooLarge,
 )
 from holdfast.model.plain import render_row
+from holdfast.model.policies import Unique
 from holdfast.model.query import Query
 from holdfast.model.schema import MEMBERS, EntitySchema
 from holdfast.tenancy.scope import Scope
@@ -81,7 +82,9 @@ class MemoryTransaction:
 
     async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
         values = self._engine.data.old_values.get(self._scope.tenant_id, [])
-        return [value for value in values if value.entity == schema.name and value.row_id == row_id]
+        everyone = self._scope.whole_tenant
+        mine = [value for value in values if everyone or value.owner in (None, self._scope.user_id)]
+        return [value for value in mine if value.entity == schema.name and value.row_id == row_id]
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -119,6 +122,8 @@ class MemoryTransaction:
     def put_row(self, schema: EntitySchema, key: Key, row: Row | None, salt: bytes) -> None:
         """Enter a row (None: delete) into the overlay."""
         self._schemas[schema.name] = schema
+        if row is not None:
+            self._check_unique(schema, key, row)
         self._overlay.setdefault(schema.name, {})[key] = None if row is None else Stored(row, salt)
 
     def open_table(self, schema: EntitySchema) -> Table:
@@ -134,7 +139,6 @@ class MemoryTransaction:
     def commit(self) -> None:
         """Check what must hold at the end, then swap everything in. Without a suspension point: it is atomic."""
         for name in self._overlay:
-            self._check_unique(self._schemas[name])
             self._check_references(self._schemas[name])
         self._check_referrers()
         data = self._engine.data
@@ -156,16 +160,15 @@ class MemoryTransaction:
             self._held.release()
             self._held = None
 
-    def _check_unique(self, schema: EntitySchema) -> None:
+    def _check_unique(self, schema: EntitySchema, key: Key, row: Row) -> None:
+        """Unique rules hold after each row, in the order of the batch."""
         for rule in schema.uniques:
-            seen: set[tuple[Any, ...]] = set()
-            for _, stored in self._all(schema):
-                values = tuple(stored.row[name] for name in rule.fields)
-                if None in values or (rule.when is not None and not stored.row[rule.when]):
-                    continue
-                if values in seen:
-                    raise Duplicate("another row holds the same " + ", ".join(rule.fields), where=schema.name)
-                seen.add(values)
+            values = _unique_values(rule, row)
+            if values is None:
+                continue
+            others = (stored.row for other, stored in self._all(schema) if other != key)
+            if any(_unique_values(rule, other) == values for other in others):
+                raise Duplicate("another row holds the same " + ", ".join(rule.fields), where=schema.name)
 
     def _check_references(self, schema: EntitySchema) -> None:
         fields = [field for field in schema.fields if field.reference is not None]
@@ -235,3 +238,11 @@ class MemoryTransaction:
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:
                 yield key, new
+
+
+def _unique_values(rule: Unique, row: Row) -> tuple[Any, ...] | None:
+    """What the rule compares of a row; None where the rule leaves the row alone."""
+    if rule.when is not None and not row[rule.when]:
+        return None
+    values = tuple(row[name] for name in rule.fields)
+    return None if None in values else values
