@@ -1,0 +1,108 @@
+"""What the commands print: results on standard output, progress and errors on standard error, colour on terminals only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from holdfast.errors import HoldfastError, InvalidInput
+
+TICK, CROSS = "✓", "✗"
+
+
+def out() -> Console:
+    """Standard output as it is now: tests exchange it."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def err() -> Console:
+    """Standard error as it is now."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def say(text: str = "") -> None:
+    """A line of the result, as it is: no markup, no wrapping."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """A line for people, beside the result."""
+    err().print(escape(text))
+
+
+def print_json(value: Any) -> None:
+    """The result for programs."""
+    say(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """The result as a table."""
+    table = Table(*headings, title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+    out().print(table)
+
+
+def print_error(error: HoldfastError) -> None:
+    """Code, message, hint. Never a traceback."""
+    console = err()
+    where = f" ({error.where})" if error.where else ""
+    console.print(f"[bold red]{escape(f'[{error.code}]')}[/] {escape(error.message + where)}")
+    if isinstance(error, InvalidInput):
+        for name, problem in error.fields.items():
+            console.print(f"  {escape(name)}: {escape(problem)}")
+    if error.hint:
+        console.print(f"  Hint: {escape(error.hint)}")
+
+
+class Progress:
+    """What is going on, step by step, on standard error. A call begins the next step and ends the one before."""
+
+    def __init__(self) -> None:
+        self._console = err()
+        self._status: Status | None = None
+        self._doing: str | None = None
+        self._since = 0.0
+
+    def __call__(self, doing: str) -> None:
+        self.done()
+        self._doing, self._since = doing, time.monotonic()
+        if self._console.is_terminal:
+            self._status = self._console.status(escape(doing))
+            self._status.start()
+        else:
+            self._console.print(escape(doing))
+
+    def done(self) -> None:
+        """The step has succeeded."""
+        doing, seconds = self._doing, time.monotonic() - self._since
+        self.stop()
+        if doing is not None and self._console.is_terminal:
+            took = f" [dim]{seconds:.1f} s[/]" if seconds >= 0.1 else ""
+            self._console.print(f"[green]{TICK}[/] {escape(doing)}{took}")
+
+    def stop(self) -> None:
+        """No more to show, whatever became of the step."""
+        if self._status is not None:
+            self._status.stop()
+        self._status = self._doing = None
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show steps while the block runs."""
+    steps = Progress()
+    try:
+        yield steps
+        steps.done()
+    finally:
+        steps.stop()

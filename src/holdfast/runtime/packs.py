@@ -1,0 +1,88 @@
+"""The packs of a deployment: found by name among the installed ones, or in a module of the application.
+
+Nothing imports a pack: an installed one is an entry point of the group `holdfast.packs`, one of your own is written
+`module:ATTRIBUTE`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from holdfast.errors import ConfigurationError, DeclarationError
+from holdfast.model.catalog import Catalog
+from holdfast.model.pack import Pack
+
+GROUP = "holdfast.packs"
+REALM = "realm"
+
+
+def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
+    """The packs of these names, in this order. Raises ConfigurationError for one that is unknown or does not load."""
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    packs: dict[str, Pack] = {}
+    for name in names:
+        pack = _checked(name, _load(name, installed))
+        if pack.name in packs or pack.name == REALM:
+            raise ConfigurationError(f"Two packs are called {pack.name}.", where=f"HOLDFAST_PACKS, {name}")
+        packs[pack.name] = pack
+    return tuple(packs.values())
+
+
+def catalog_of(packs: Iterable[Pack]) -> Catalog:
+    """Every entity of these packs, checked against one another."""
+    return Catalog({pack.name: pack.entities for pack in packs})
+
+
+def _load(name: str, installed: Mapping[str, EntryPoint]) -> object:
+    try:
+        if ":" in name:
+            return _from_module(name)
+        if name in installed:
+            return installed[name].load()
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"The pack does not load: {type(error).__name__}{_about(error)}.",
+            where=f"HOLDFAST_PACKS, {name}",
+            hint="Import it in a Python shell to see the whole of it.",
+        ) from error
+    raise _unknown(name, sorted(installed))
+
+
+def _from_module(name: str) -> object:
+    """An application's pack. Its module is looked for in the working directory too, as `python -m` would."""
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _about(error: Exception) -> str:
+    """What a failed import was looking for; other messages may hold anything."""
+    match error:
+        case ImportError(name=str(missing)):
+            return f", {missing} is missing" if isinstance(error, ModuleNotFoundError) else f" in {missing}"
+        case AttributeError(name=str(missing)):
+            return f", there is no {missing}"
+        case _:
+            return ""
+
+
+def _checked(name: str, found: object) -> Pack:
+    if not isinstance(found, Pack):
+        raise ConfigurationError("This is not a holdfast.Pack.", where=f"HOLDFAST_PACKS, {name}")
+    return found
+
+
+def _unknown(name: str, installed: list[str]) -> ConfigurationError:
+    close = get_close_matches(name, installed, n=1)
+    known = f"Installed are {', '.join(installed)}" if installed else "No pack is installed"
+    hint = f"Did you mean {close[0]}?" if close else f"{known}; one of your own is written module:ATTRIBUTE."
+    return ConfigurationError("There is no such pack.", where=f"HOLDFAST_PACKS, {name[:64]}", hint=hint)
