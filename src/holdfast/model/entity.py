@@ -75,7 +75,9 @@ def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
     """The schema that `entity` declares, as a member of `pack`. Raises DeclarationError naming what cannot be placed."""
     where = entity.__name__
     if not _NAME.match(entity.table) or len(entity.table) > 40:
-        raise DeclarationError("a table's name is lower case, at most 40 of a-z, 0-9 and single _", where=where)
+        raise DeclarationError(
+            "a table's name is lower case, at most 40 of a-z, 0-9 and single _", where=where
+        )
     realm = _one(entity, Realm) is not None
     _refuse_model_validators(entity)
     fields = _fields(entity, realm=realm)

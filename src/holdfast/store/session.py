@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
+import orjson
+
 from holdfast.changes.change import Operation
 from holdfast.engines.port import Outcome, Write
 from holdfast.errors import Conflict, NotFound, UncommittedRead
 from holdfast.model.entity import Entity
 from holdfast.model.query import DEFAULT_LIMIT
 from holdfast.model.schema import EntitySchema
+from holdfast.model.types import InstantType
 from holdfast.store._prepare import prepare_create, prepare_delete, prepare_patch, prepare_replace
 from holdfast.tenancy.scope import Scope
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.store.store import Store
 
 E = TypeVar("E", bound=Entity)
+_INSTANT = InstantType()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,14 @@ class Receipt:
     def fill(self, outcome: Outcome) -> None:
         """The store's: enter what became of it, also into the entity that was put."""
         self._outcome = outcome
-        if self.entity is not None and outcome.row is not None:
-            for name in ("version", "created_at", "updated_at"):
+        if self.entity is None:
+            return
+        self.entity.__dict__["version"] = outcome.version
+        for name in ("created_at", "updated_at"):
+            if outcome.row is not None:
                 self.entity.__dict__[name] = outcome.row[name]
+            elif outcome.body is not None:
+                self.entity.__dict__[name] = _INSTANT.decode(orjson.loads(outcome.body)[name])
 
 
 class Session:

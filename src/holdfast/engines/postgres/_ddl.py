@@ -1,0 +1,228 @@
+"""Each step as the statements that carry it out. Text only; nothing here talks to a database."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from holdfast.engines.postgres._names import (
+    EVERYONE,
+    TENANT,
+    USER,
+    Roles,
+    literal,
+    quoted,
+    sql_type,
+    table_name,
+)
+from holdfast.engines.postgres._plans import plan_functions, plan_signatures
+from holdfast.model.policies import Unique
+from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, DropPlans, Step
+from holdfast.model.types import ChoiceType, IntegerType
+
+TENANT_POLICY = f"tenant_id = (select current_setting('{TENANT}'))::uuid"
+"""Fails loudly without a context, is an InitPlan, and can be proved by third parties."""
+
+LOG_TABLES = ("tenant_heads", "changes", "field_history")
+
+
+def owner_policy(column: str) -> str:
+    """Only the owner's rows, unless the scope acts for the whole tenant."""
+    user = f"(select current_setting('{USER}'))"
+    return f"{quoted(column)} = nullif({user}, '{EVERYONE}')::uuid or {user} = '{EVERYONE}'"
+
+
+def statements(step: Step, roles: Roles) -> list[str]:
+    """What carries `step` out, in order."""
+    match step:
+        case CreateLog():
+            return _log(roles)
+        case CreateEntity(schema=schema):
+            return _entity(schema, roles)
+        case CreatePlans(schema=schema):
+            return _plans(schema, roles)
+        case DropPlans(schema=schema):
+            return [f"drop function if exists {signature}" for signature in plan_signatures(schema)]
+
+
+def _log(roles: Roles) -> list[str]:
+    text = files("holdfast.engines.postgres").joinpath("sql/log.sql").read_text()
+    for name in ("owner", "runtime", "realm", "maintenance"):
+        text = text.replace(f":{name}", quoted(getattr(roles, name)))
+    wall = [s for table in LOG_TABLES for s in _wall(f"holdfast.{table}", table, roles, owner=None)]
+    wall += _restrict(
+        "holdfast.field_history",
+        "field_history_owner",
+        roles,
+        f"owner_id is null or {owner_policy('owner_id')}",
+    )
+    return [text, *wall, *(_guard(f"holdfast.{table}") for table in LOG_TABLES)]
+
+
+def _plans(schema: EntitySchema, roles: Roles) -> list[str]:
+    made = list(plan_functions(schema))
+    for signature in plan_signatures(schema):
+        made.append(f"revoke all on function {signature} from public")
+        made.append(f"grant execute on function {signature} to {quoted(roles.runtime)}")
+    return made
+
+
+def _entity(schema: EntitySchema, roles: Roles) -> list[str]:
+    realm = schema.visibility == "realm"
+    made = [f"create schema if not exists {quoted(schema.pack)}", create_table(schema), *_indexes(schema)]
+    if realm:
+        return [*made, *_realm_grants(schema, roles)]
+    made += _wall(table_name(schema), schema.table, roles, owner=schema.owner)
+    made += _grants(schema, roles)
+    if schema.journaled:
+        made.append(_guard(table_name(schema)))
+    return made
+
+
+def create_table(schema: EntitySchema) -> str:
+    """The table with its keys, checks and references, the tenant leading each."""
+    realm = schema.visibility == "realm"
+    lines = (
+        []
+        if realm
+        else ["tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000')"]
+    )
+    lines += ["id uuid not null", "version bigint not null check (version >= 1)"]
+    lines += ["created_at timestamptz not null", "updated_at timestamptz not null"]
+    if schema.journaled:
+        lines.append("commit_salt bytea not null")
+    lines += [_column(field) for field in schema.fields]
+    lines.append("primary key (id)" if realm else "primary key (tenant_id, id)")
+    lines += [line for field in schema.fields for line in (_reference(schema, field),) if line]
+    lines += [_unique(schema, rule) for rule in schema.uniques if rule.when is None]
+    return f"create table if not exists {table_name(schema)} (\n  " + ",\n  ".join(lines) + "\n)"
+
+
+def _column(field: FieldSchema) -> str:
+    name = quoted(field.name)
+    text = f"{name} {sql_type(field.type)}" + ("" if field.nullable else " not null")
+    match field.type:
+        case ChoiceType(values=values):
+            return f"{text} check ({name} in ({', '.join(map(literal, values))}))"
+        case IntegerType(minimum=low, maximum=high) if (low, high) != (-(2**63), 2**63 - 1):
+            return f"{text} check ({name} between {low} and {high})"
+        case _:
+            return text
+
+
+def _reference(schema: EntitySchema, field: FieldSchema) -> str | None:
+    if field.reference is None:
+        return None
+    name = constraint_name(schema, (field.name,), "fkey")
+    deferred = "deferrable initially deferred"
+    if field.reference.table == MEMBERS:
+        target = "realm.memberships (tenant_id, user_id)"
+    else:
+        pack, table = field.reference.table.split(".")
+        target = f"{quoted(pack)}.{quoted(table)} " + (
+            "(id)" if schema.visibility == "realm" else "(tenant_id, id)"
+        )
+    own = quoted(field.name) if schema.visibility == "realm" else f"tenant_id, {quoted(field.name)}"
+    return f"constraint {quoted(name)} foreign key ({own}) references {target} on delete no action {deferred}"
+
+
+def constraint_name(schema: EntitySchema, fields: tuple[str, ...], kind: str) -> str:
+    """A constraint's or index's name, within PostgreSQL's 63 bytes; the error translation recognises it."""
+    return f"{schema.table[:30]}_{'_'.join(fields)}"[: 62 - len(kind)] + f"_{kind}"
+
+
+def _lead(schema: EntitySchema, fields: tuple[str, ...]) -> str:
+    lead = () if schema.visibility == "realm" else ("tenant_id",)
+    return ", ".join(quoted(name) for name in (*lead, *fields))
+
+
+def _unique(schema: EntitySchema, rule: Unique) -> str:
+    return f"constraint {quoted(unique_name(schema, rule))} unique ({_lead(schema, rule.fields)})"
+
+
+def unique_name(schema: EntitySchema, rule: Unique) -> str:
+    """The name of a unique rule's constraint or index."""
+    return constraint_name(schema, (*rule.fields, *((rule.when,) if rule.when else ())), "key")
+
+
+def index_name(schema: EntitySchema, fields: tuple[str, ...]) -> str:
+    """The name of an index."""
+    return constraint_name(schema, fields, "idx")
+
+
+def wanted_indexes(schema: EntitySchema) -> list[tuple[str, ...]]:
+    """The columns of each index behind the tenant: declared ones, references, and the order of creation."""
+    wanted: list[tuple[str, ...]] = []
+    if schema.visibility != "realm":
+        wanted.append(("created_at", "id"))
+    declared = [rule.fields for rule in schema.indexes]
+    references = [(field.name,) for field in schema.fields if field.reference is not None]
+    unique = [rule.fields for rule in schema.uniques if rule.when is None]
+    for fields in (*declared, *references):
+        if not any(other[: len(fields)] == fields and other != fields for other in (*declared, *unique)):
+            wanted.append((*fields, "id"))
+    return list(dict.fromkeys(wanted))
+
+
+def _indexes(schema: EntitySchema) -> list[str]:
+    made = [
+        f"create index if not exists {quoted(index_name(schema, fields[:-1]))} "
+        f"on {table_name(schema)} ({_lead(schema, fields)})"
+        for fields in wanted_indexes(schema)
+    ]
+    made += [
+        f"create unique index if not exists {quoted(unique_name(schema, rule))} "
+        f"on {table_name(schema)} ({_lead(schema, rule.fields)}) where {quoted(rule.when)}"
+        for rule in schema.uniques
+        if rule.when is not None
+    ]
+    return made
+
+
+def _wall(table: str, stem: str, roles: Roles, *, owner: str | None) -> list[str]:
+    """Row-level security, forced; the tenant's policy, a RESTRICTIVE floor, and the owner's where there is one."""
+    to = f"{quoted(roles.runtime)}, {quoted(roles.maintenance)}"
+    name = quoted(f"{stem}_tenant")
+    made = [
+        f"alter table {table} enable row level security",
+        f"alter table {table} force row level security",
+        f"drop policy if exists {name} on {table}",
+        f"create policy {name} on {table} for all to {to} using ({TENANT_POLICY}) with check ({TENANT_POLICY})",
+        *_restrict(table, f"{stem}_floor", roles, TENANT_POLICY),
+    ]
+    if owner is not None:
+        made += _restrict(table, f"{stem}_owner", roles, owner_policy(owner))
+    return made
+
+
+def _restrict(table: str, policy: str, roles: Roles, condition: str) -> list[str]:
+    to = f"{quoted(roles.runtime)}, {quoted(roles.maintenance)}"
+    return [
+        f"drop policy if exists {quoted(policy)} on {table}",
+        f"create policy {quoted(policy)} on {table} as restrictive for all to {to} "
+        f"using ({condition}) with check ({condition})",
+    ]
+
+
+def _guard(table: str) -> str:
+    return (
+        f"create or replace trigger guard before insert or update or delete on {table} "
+        "for each statement execute function holdfast.guard()"
+    )
+
+
+def _grants(schema: EntitySchema, roles: Roles) -> list[str]:
+    table = table_name(schema)
+    verbs = "select, insert, update, delete" if schema.journaled else "select, insert"
+    return [
+        f"grant usage on schema {quoted(schema.pack)} to {quoted(roles.runtime)}, {quoted(roles.maintenance)}",
+        f"grant {verbs} on {table} to {quoted(roles.runtime)}",
+        f"grant select, delete on {table} to {quoted(roles.maintenance)}",
+    ]
+
+
+def _realm_grants(schema: EntitySchema, roles: Roles) -> list[str]:
+    return [
+        f"grant usage on schema {quoted(schema.pack)} to {quoted(roles.realm)}",
+        f"grant select, insert, update, delete on {table_name(schema)} to {quoted(roles.realm)}",
+    ]

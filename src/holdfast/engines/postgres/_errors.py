@@ -1,0 +1,121 @@
+"""PostgreSQL's errors as ours, by SQLSTATE and constraint name; message and DETAIL hold values and are never passed on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from holdfast.engines.postgres._ddl import unique_name
+from holdfast.engines.postgres._names import GUARD_STATE
+from holdfast.errors import (
+    AlreadyExists,
+    Busy,
+    Duplicate,
+    Forbidden,
+    HoldfastError,
+    InvalidInput,
+    MigrationsPending,
+    NotSupported,
+    ReferenceMissing,
+    SchemaError,
+    TooLarge,
+    Unavailable,
+)
+from holdfast.model.schema import EntitySchema
+
+
+class ContextMissing(HoldfastError):
+    """A statement reached a tenant's rows without naming the tenant."""
+
+    code = "tenant_context_missing"
+
+
+class OutsideFlush(HoldfastError):
+    """A journaled table was written by another way than a flush."""
+
+    code = "outside_flush"
+
+
+@contextmanager
+def translated(schema: EntitySchema | None = None) -> Iterator[None]:
+    """Raise the library's error for any of the driver's that leaves the block."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise translate(error, schema) from _bare(error)
+    except asyncpg.InterfaceError as error:
+        raise Unavailable("the connection to the database was lost") from _bare(error)
+    except TimeoutError as error:
+        raise Busy("the database did not answer in time") from _bare(error)
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise Unavailable("the database cannot be reached") from _bare(error)
+
+
+def _bare(error: BaseException) -> BaseException:
+    """The error's kind without its text: a traceback that shows the cause shows no value."""
+    state = getattr(error, "sqlstate", None)
+    return RuntimeError(f"{type(error).__name__} {state or ''}".strip())
+
+
+def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> HoldfastError:
+    """The library's error for one of PostgreSQL's."""
+    state = str(error.sqlstate or "")
+    where = schema.name if schema else None
+    exact = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+    if state == "23505":
+        return _unique(error, schema)
+    if state in {"23503", "23502", "23514"}:
+        kind: type[HoldfastError] = ReferenceMissing if state == "23503" else InvalidInput
+        return kind(where=_with_constraint(error, where))
+    if exact is None:
+        return HoldfastError(f"the database refused the statement (SQLSTATE {state})", where=where)
+    kind, message = exact
+    return kind(message, where=where)
+
+
+def _unique(error: asyncpg.PostgresError, schema: EntitySchema | None) -> HoldfastError:
+    name = getattr(error, "constraint_name", None) or ""
+    if name.endswith("_pkey") or schema is None:
+        return AlreadyExists(where=schema.name if schema else None)
+    for rule in schema.uniques:
+        if unique_name(schema, rule) == name:
+            return Duplicate("another row holds the same " + ", ".join(rule.fields), where=schema.name)
+    return Duplicate(where=schema.name)
+
+
+def _with_constraint(error: asyncpg.PostgresError, where: str | None) -> str | None:
+    name = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
+    return f"{where}: {name}" if where and name else where or name
+
+
+_BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
+    "42501": (Forbidden, "the database refuses this to the role or the scope"),
+    "22P02": (ContextMissing, "a statement named no tenant"),
+    "42704": (ContextMissing, "a statement named no tenant"),
+    "42883": (MigrationsPending, "the database lacks the functions of this version"),
+    "42P01": (MigrationsPending, "the database lacks a table of this version"),
+    "3F000": (MigrationsPending, "the database lacks a schema of this version"),
+    "42703": (SchemaError, "the database's table has other columns"),
+    "55P03": (Busy, "this tenant's counter is held too long"),
+    "57014": (Busy, "the statement took too long and was stopped"),
+    "40P01": (Busy, "two transactions waited for one another"),
+    "40001": (Busy, "the transaction met another one"),
+    "53300": (Busy, "the database has no connection to spare"),
+    "54000": (TooLarge, "the database's own limit was reached"),
+    "0A000": (NotSupported, "the database does not support this"),
+    GUARD_STATE: (OutsideFlush, "journaled rows are written by a flush alone"),
+}
+_BY_CLASS: dict[str, tuple[type[HoldfastError], str]] = {
+    "08": (Unavailable, "the connection to the database was lost"),
+    "22": (InvalidInput, "the database cannot hold one of the values"),
+    "23": (InvalidInput, "a rule of the table is broken"),
+    "25": (Unavailable, "the transaction has ended"),
+    "28": (Unavailable, "the database refuses the login"),
+    "53": (Unavailable, "the database is out of a resource"),
+    "54": (TooLarge, "the database's own limit was reached"),
+    "57": (Unavailable, "the database is starting or stopping"),
+    "58": (Unavailable, "the database's machine failed"),
+}
