@@ -1,0 +1,132 @@
+"""Which database, and with which logins: the embedded server of a home, one's own, or one that forgets.
+
+The passwords of the roles that Holdfast makes are random and kept in `<home>/database.json`, for its owner alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import ConfigurationError, NotFound
+from holdfast.runtime.secrets import keep, make_home
+from holdfast.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.engines.postgres.embedded import EmbeddedServer
+    from holdfast.engines.postgres.provision import Logins
+
+EMBEDDED_DATABASE = "holdfast"
+Tell = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Progress that nobody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database that can be reached. `logins` are PostgreSQL's; `embedded` says that it is the home's own."""
+
+    engine: str
+    url: str
+    logins: Logins | None = None
+    embedded: bool = False
+
+    def __repr__(self) -> str:
+        return f"Database(engine={self.engine!r}, embedded={self.embedded})"
+
+    @property
+    def for_serving(self) -> Logins | None:
+        """What a server needs: neither the administrator's login, nor the ones that prune and back up."""
+        return self.logins and replace(self.logins, admin=None, maintenance=None, backup=None)
+
+
+@asynccontextmanager
+async def reach_database(settings: Settings, *, make: bool = False, tell: Tell = silent) -> AsyncIterator[Database]:
+    """The database of these settings.
+
+    An embedded one that does not run is started, and stopped at the end unless another process has come to use it. One
+    that was never made is made only if `make` says so; otherwise NotFound.
+    """
+    if settings.engine == "memory":
+        yield Database("memory", "memory://")
+    elif not settings.embedded:
+        yield _own_database(settings)
+    else:
+        if not make and not has_embedded(settings.home):
+            raise NotFound(
+                "There is no store here yet.",
+                where=f"HOLDFAST_HOME, {settings.home}",
+                hint="`holdfast up` makes one; or set HOLDFAST_HOME or DATABASE_URL to one that exists.",
+            )
+        server = await _start(settings.home, tell)
+        try:
+            yield _embedded_database(settings, server)
+        finally:
+            await asyncio.shield(asyncio.to_thread(server.stop))
+
+
+def has_embedded(home: Path) -> bool:
+    """Whether this home has an embedded database, running or not."""
+    return (home / "postgres" / "server.json").exists()
+
+
+async def _start(home: Path, tell: Tell) -> EmbeddedServer:
+    """A thread starts it, which cannot be interrupted: whoever is cancelled meanwhile waits for it and stops it."""
+    from holdfast.engines.postgres.embedded import EmbeddedServer
+
+    starting = asyncio.ensure_future(asyncio.to_thread(EmbeddedServer.start, home, progress=tell))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await asyncio.to_thread(starting.result().stop)
+        raise
+
+
+def _embedded_database(settings: Settings, server: EmbeddedServer) -> Database:
+    from holdfast.engines.postgres.provision import logins_for
+
+    logins = logins_for(server.admin_url, EMBEDDED_DATABASE, role_passwords(settings.home))
+    return Database("postgresql", logins.runtime, logins, embedded=True)
+
+
+def _own_database(settings: Settings) -> Database:
+    from holdfast.engines.postgres.provision import database_of, logins_for
+
+    runtime, admin = settings.database_url, settings.database_admin_url
+    base = admin or runtime
+    assert base is not None  # noqa: S101 (neither of them: embedded)
+    database = database_of((runtime or base).text)
+    logins = logins_for(
+        base.text,
+        database,
+        role_passwords(settings.home),
+        runtime_url=runtime.text if runtime else None,
+    )
+    return Database("postgresql", logins.runtime, logins if admin else replace(logins, admin=None))
+
+
+def role_passwords(home: Path) -> dict[str, str]:
+    """The passwords of the roles that Holdfast makes; random, made once."""
+    from holdfast.engines.postgres.provision import new_passwords
+
+    make_home(home)
+    path = home / "database.json"
+    content = keep(path, lambda: json.dumps(new_passwords(), indent=2).encode() + b"\n")
+    try:
+        found = json.loads(content)
+        return {str(role): str(password) for role, password in found.items()}
+    except (ValueError, AttributeError):
+        raise ConfigurationError(
+            "The file with the database logins cannot be read.",
+            where=str(path),
+            hint="Put it back from a backup, or remove it: `holdfast up` with DATABASE_ADMIN_URL sets new passwords.",
+        ) from None
