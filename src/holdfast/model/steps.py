@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from holdfast.model.schema import EntitySchema
+import orjson
+
+from holdfast.errors import SchemaError
+from holdfast.model.schema import EntitySchema, describe, restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +60,38 @@ class DropPlans:
 
 
 Step = CreateLog | CreateEntity | CreatePlans | DropPlans
+
+_KINDS = {
+    "create_log": CreateLog,
+    "create_entity": CreateEntity,
+    "create_plans": CreatePlans,
+    "drop_plans": DropPlans,
+}
+
+
+def describe_step(step: Step) -> dict[str, Any]:
+    """The step as plain JSON values, as it stands in a revision file."""
+    kind = next(name for name, known in _KINDS.items() if isinstance(step, known))
+    return {"step": kind} if isinstance(step, CreateLog) else {"step": kind, "schema": describe(step.schema)}
+
+
+def restore_step(plain: Mapping[str, Any]) -> Step:
+    """The step that `describe_step` wrote down. Raises SchemaError for one that this release does not know."""
+    kind = _KINDS.get(plain.get("step", ""))
+    if kind is None:
+        raise SchemaError(
+            "a revision asks for a step that this release does not know", where=str(plain.get("step"))[:64]
+        )
+    step: Step = CreateLog() if kind is CreateLog else kind(restore(plain["schema"]))
+    return step
+
+
+def checksum(steps: Sequence[Step]) -> str:
+    """SHA-256, in hexadecimal, of what the steps say."""
+    plain = orjson.dumps([describe_step(step) for step in steps], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(plain).hexdigest()
+
+
+def replay(steps: Iterable[Step]) -> dict[str, EntitySchema]:
+    """The schemas that stand after `steps`, by name."""
+    return {step.schema.name: step.schema for step in steps if isinstance(step, CreateEntity)}

@@ -197,10 +197,10 @@ def _wall(table: str, stem: str, roles: Roles, *, owner: str | None) -> list[str
 
 def _restrict(table: str, policy: str, roles: Roles, condition: str) -> list[str]:
     to = f"{quoted(roles.runtime)}, {quoted(roles.maintenance)}"
+    checks = f"using ({condition}) with check ({condition})"
     return [
         f"drop policy if exists {quoted(policy)} on {table}",
-        f"create policy {quoted(policy)} on {table} as restrictive for all to {to} "
-        f"using ({condition}) with check ({condition})",
+        f"create policy {quoted(policy)} on {table} as restrictive for all to {to} {checks}",
     ]
 
 

@@ -229,12 +229,16 @@ class PostgresEngine:
         async with self._as_owner() as connection:
             with translated():
                 async with connection.transaction():
-                    await connection.execute("set local lock_timeout = '5s'")
+                    await connection.execute(
+                        "set local lock_timeout = '60s'; select pg_advisory_xact_lock(7271626)"
+                    )
+                    if await _is_applied(connection, revision):
+                        return
                     for step in steps:
                         for statement in statements(step, self._logins.roles):
                             await connection.execute(statement)
                     await connection.execute(
-                        "insert into holdfast.revisions (revision, checksum) values ($1, $2) on conflict do nothing",
+                        "insert into holdfast.revisions (revision, checksum) values ($1, $2)",
                         revision,
                         checksum,
                     )
@@ -323,6 +327,17 @@ async def _roll_back(connection: asyncpg.Connection) -> None:
         await connection.execute("rollback")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         connection.terminate()
+
+
+async def _is_applied(connection: asyncpg.Connection, revision: str) -> bool:
+    """Whether another migrator was faster; the advisory lock is held."""
+    if await connection.fetchval("select to_regclass('holdfast.revisions')") is None:
+        return False
+    return bool(
+        await connection.fetchval(
+            "select exists (select from holdfast.revisions where revision = $1)", revision
+        )
+    )
 
 
 async def _refuse_foreign(connection: asyncpg.Connection) -> None:

@@ -6,6 +6,7 @@ from holdfast.packs.finance.entities import FinancialAccount, FinancialGoal, Sce
 PACK = Pack(
     name="finance",
     entities=(FinancialAccount, FinancialGoal, Scenario, Transaction),
+    revisions="holdfast.packs.finance.revisions",
     short_paths={
         "financial/accounts": FinancialAccount,
         "financial/goals": FinancialGoal,
