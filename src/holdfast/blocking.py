@@ -44,7 +44,8 @@ def _of_session(
     """The session's method, waiting."""
 
     def call(self: BlockingSession, /, *args: P.args, **named: P.kwargs) -> R:
-        return self._portal.call(partial(method, self._session, *args, **named))
+        answer: R = self._portal.call(partial(method, self._session, *args, **named))
+        return answer
 
     return _named(call, method)
 
@@ -55,7 +56,8 @@ def _of_store(
     """The store's method, waiting."""
 
     def call(self: BlockingStore, /, *args: P.args, **named: P.kwargs) -> R:
-        return self._portal.call(partial(method, self._store, *args, **named))
+        answer: R = self._portal.call(partial(method, self._store, *args, **named))
+        return answer
 
     return _named(call, method)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from holdfast.engines.registry import ENGINES, engine_of
 from holdfast.tenancy.isolation import Isolation
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,14 @@ def origins(text: str) -> tuple[str, ...]:
         if parts.scheme not in {"http", "https"} or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
             raise ValueError("holds something that is no origin such as https://app.example.org")
     return found
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses or networks, separated by commas."""
+    try:
+        return tuple(ip_network(word) for word in names(text))
+    except ValueError:
+        raise ValueError("holds something that is no network such as 10.0.0.0/8") from None
 
 
 def isolation(text: str) -> Isolation:

@@ -1,11 +1,152 @@
-"""The composition root."""
+"""The composition root: settings, packs, database, engine, store and accounts become a platform.
+
+`open_platform` is the life of a start, top to bottom. What each part does is the part's own.
+"""
+
 from __future__ import annotations
+
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from holdfast.engines.port import Engine
+from holdfast.engines.registry import open_engine
+from holdfast.errors import IsolationTooWeak, MigrationsPending
+from holdfast.migrations import migrate
+from holdfast.migrations.migrate import Entry, State
+from holdfast.model.catalog import Catalog
 from holdfast.model.pack import Pack
+from holdfast.observe.health import Health, check_part
+from holdfast.runtime.database import Database, Tell, make_roles, reach_database, silent
+from holdfast.runtime.packs import catalog_of, load_packs
+from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
+from holdfast.runtime.settings import Settings, load_settings
+from holdfast.runtime.version import holdfast_version
 from holdfast.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A deployment, put together and open."""
+
+    settings: Settings
+    database: Database
+    store: Store
+    packs: tuple[Pack, ...]
+    version: str
+
+    @property
+    def development(self) -> bool:
+        """Whether this is a store for trying things out: demo people may live in it."""
+        return self.settings.development
+
+    @property
+    def catalog(self) -> Catalog:
+        """Every declared entity, the realm's included."""
+        return self.store.catalog
+
+    async def check_health(self) -> Health:
+        """How the parts are, each asked for at most five seconds. Never raises."""
+        database = await check_part("database", self.store.engine.ping)
+        return Health(self.version, datetime.now(UTC), (database,))
+
+    async def health(self) -> dict[str, Any]:
+        """The answer of `GET /health`; its `status` is `ok` when all is well."""
+        return (await self.check_health()).plain()
+
+    async def revisions(self) -> list[Entry]:
+        """Each revision of the enabled packs, and how it stands in the database."""
+        known = migrate.revisions_of(self.packs, self.catalog)
+        return migrate.status(known, await self.store.engine.applied())
+
+
 @asynccontextmanager
-async def open_store(url: str | None = None, *, home: Path | str | None = None, packs: Sequence[Pack] | None = None) -> AsyncIterator[Store]:
-    raise NotImplementedError
-    yield
+async def open_platform(
+    settings: Settings | None = None,
+    *,
+    packs: Sequence[Pack] = (),
+    make: bool = False,
+    serving: bool = False,
+    checked: bool = True,
+    tell: Tell = silent,
+) -> AsyncIterator[Platform]:
+    """The deployment that the settings describe, open until the block ends.
+
+    `packs` are enabled beside those of the settings. `make` brings the database up to the code first: server, roles and
+    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. Raises
+    ConfigurationError, IsolationTooWeak, SchemaError and, unless `checked` is False, MigrationsPending.
+    """
+    settings = settings or load_settings()
+    enabled = (*load_packs(settings.packs), *packs)
+    catalog = catalog_of(enabled)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(reach_database(settings, make=make, tell=tell))
+        if make:
+            await bring_up(database, enabled, catalog, tell)
+        engine = await open_engine(
+            database.url, logins=database.for_serving if serving else database.logins, pool_size=settings.pool_size
+        )
+        stack.push_async_callback(engine.aclose)
+        _demand_isolation(engine, settings)
+        if database.engine == "memory":
+            await migrate.up(engine, enabled, catalog)
+        store = Store(engine, catalog, cursor_secret=_secrets(settings).cursor)
+        stack.push_async_callback(store.flusher.drain)
+        platform = Platform(settings, database, store, enabled, holdfast_version())
+        if checked:
+            refuse_pending(await platform.revisions())
+        yield platform
+
+
+@asynccontextmanager
+async def open_store(
+    url: str | None = None, *, home: Path | str | None = None, packs: Sequence[Pack] | None = None
+) -> AsyncIterator[Store]:
+    """A store until the block ends: `async with holdfast.open_store("memory://", packs=[PACK]) as store: …`.
+
+    Without `url` the settings decide, which lead to the embedded PostgreSQL of `home` where nothing else is said; there,
+    and in a store that forgets, the tables of `packs` are made when they are missing. `packs` come beside those that the
+    settings enable.
+    """
+    settings = load_settings().changed("open_store(…)", database_url=url, home=None if home is None else str(home))
+    async with open_platform(settings, packs=packs or (), make=settings.development) as platform:
+        yield platform.store
+
+
+async def bring_up(database: Database, packs: Sequence[Pack], catalog: Catalog, tell: Tell = silent) -> list[str]:
+    """Make the roles and apply what is pending, as far as the logins allow; returns the revisions applied."""
+    if database.admin_url is None:
+        return []
+    tell("Checking roles and migrations.")
+    await make_roles(database)
+    engine = await open_engine(database.url, logins=database.logins, pool_size=2)
+    try:
+        return await migrate.up(engine, packs, catalog, progress=lambda line: tell(f"Migrating {line}."))
+    finally:
+        await engine.aclose()
+
+
+def refuse_pending(entries: Sequence[Entry]) -> None:
+    """Raises MigrationsPending for a database that is behind the code, SchemaError for one that is ahead of it."""
+    migrate.refuse_strange(entries)
+    pending = [entry.id for entry in entries if entry.state is State.PENDING]
+    if pending:
+        raise MigrationsPending(where=", ".join(pending))
+
+
+def _demand_isolation(engine: Engine, settings: Settings) -> None:
+    if engine.isolation < settings.require_isolation:
+        raise IsolationTooWeak(
+            f"{engine.name} isolates tenants by {engine.isolation.name.lower()}, and the deployment demands "
+            f"{settings.require_isolation.name.lower()}.",
+            where="HOLDFAST_REQUIRE_ISOLATION",
+            hint="Use an engine that isolates as strongly, or demand less.",
+        )
+
+
+def _secrets(settings: Settings) -> Secrets:
+    """What signs tokens and cursors. A store that forgets has secrets that are forgotten."""
+    return passing_secrets() if settings.engine == "memory" else load_secrets(settings.home)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,11 @@ class Database:
     url: str
     logins: Logins | None = None
     embedded: bool = False
+    admin_url: str | None = None
+    """The administrator's login as it was given: to a database that exists, not always the one that is wanted."""
+    runtime_url: str | None = None
+    """The runtime's login as it was given; None where Holdfast makes it."""
+    passwords: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Database(engine={self.engine!r}, embedded={self.embedded})"
@@ -94,24 +99,44 @@ async def _start(home: Path, tell: Tell) -> EmbeddedServer:
 def _embedded_database(settings: Settings, server: EmbeddedServer) -> Database:
     from holdfast.engines.postgres.provision import logins_for
 
-    logins = logins_for(server.admin_url, EMBEDDED_DATABASE, role_passwords(settings.home))
-    return Database("postgresql", logins.runtime, logins, embedded=True)
+    passwords = role_passwords(settings.home)
+    logins = logins_for(server.admin_url, EMBEDDED_DATABASE, passwords)
+    return Database("postgresql", logins.runtime, logins, embedded=True, admin_url=server.admin_url, passwords=passwords)
 
 
 def _own_database(settings: Settings) -> Database:
     from holdfast.engines.postgres.provision import database_of, logins_for
 
     runtime, admin = settings.database_url, settings.database_admin_url
-    base = admin or runtime
-    assert base is not None  # noqa: S101 (neither of them: embedded)
-    database = database_of((runtime or base).text)
-    logins = logins_for(
-        base.text,
-        database,
-        role_passwords(settings.home),
-        runtime_url=runtime.text if runtime else None,
+    base, aim = admin or runtime, runtime or admin
+    assert base is not None and aim is not None  # noqa: S101, PT018 (neither of them: embedded)
+    passwords = role_passwords(settings.home)
+    runtime_url = runtime.text if runtime else None
+    logins = logins_for(base.text, database_of(aim.text), passwords, runtime_url=runtime_url)
+    if admin is None:
+        logins = replace(logins, admin=None)
+    return Database(
+        "postgresql",
+        logins.runtime,
+        logins,
+        admin_url=admin.text if admin else None,
+        runtime_url=runtime_url,
+        passwords=passwords,
     )
-    return Database("postgresql", logins.runtime, logins if admin else replace(logins, admin=None))
+
+
+async def make_roles(database: Database) -> None:
+    """Make the database and its roles where they are missing. Idempotent."""
+    from holdfast.engines.postgres.provision import provision
+
+    if database.logins is None or database.admin_url is None:
+        return
+    await provision(
+        database.admin_url,
+        database=database.logins.database,
+        passwords=database.passwords,
+        runtime_url=database.runtime_url,
+    )
 
 
 def role_passwords(home: Path) -> dict[str, str]:

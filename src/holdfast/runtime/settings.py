@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from holdfast.errors import ConfigurationError
 from holdfast.runtime import _values as values
 from holdfast.runtime._sources import Given, read_environment, read_env_file, read_toml
-from holdfast.runtime._values import DatabaseUrl
+from holdfast.runtime._values import DatabaseUrl, Network
 from holdfast.tenancy.isolation import Isolation
 
 T = TypeVar("T")
@@ -36,13 +36,13 @@ class Setting:
 def _setting(variable: str, default: str, sentence: str, parse: Callable[[str], T]) -> T:
     """A field of `Settings`. What its text means is decided by `parse`, the default's as well."""
     declared = Setting("", variable, default, sentence, parse)
-    return cast("T", field(default_factory=lambda: parse(default), metadata={"setting": declared}))
+    return field(default_factory=lambda: parse(default), metadata={"setting": declared})
 
 
 def _optional(variable: str, sentence: str, parse: Callable[[str], T]) -> T | None:
     """A field that is None where it is not set."""
     declared = Setting("", variable, "", sentence, parse)
-    return cast("T | None", field(default=None, metadata={"setting": declared}))
+    return field(default=None, metadata={"setting": declared})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,12 @@ class Settings:
     )
     cors_origins: tuple[str, ...] = _setting(
         "HOLDFAST_CORS_ORIGINS", "", "Web origins whose pages may call the API; none without it.", values.origins
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "HOLDFAST_TRUSTED_PROXIES",
+        "",
+        "Networks of reverse proxies whose X-Forwarded-For is believed when attempts are counted.",
+        values.networks,
     )
     pool_size: int = _setting(
         "HOLDFAST_POOL_SIZE",

@@ -1,0 +1,70 @@
+"""What `up` ends with: lines to paste that work."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+from holdfast.runtime.demo import demo_path
+from holdfast.runtime.packs import load_packs
+from holdfast.runtime.serving import Served
+from holdfast.runtime.settings import Settings
+from holdfast.runtime.version import holdfast_version
+
+_TOKEN_OF = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+
+
+def welcome(settings: Settings, served: Served) -> str:
+    """Where it answers, and what to try."""
+    lines = [f"Holdfast {holdfast_version()} answers at {served.url}", ""]
+    demo = demo_path(settings.home)
+    if settings.development and demo.exists():
+        lines += [
+            "Try it in another terminal, in this folder:",
+            "",
+            f"  TOKEN=$(curl -s {served.url}/auth/login -H 'Content-Type: application/json' \\",
+            f"    -d @{shlex.quote(_from_here(demo))} | {_TOKEN_OF})",
+            f'  curl -s {served.url}/{_list_path(settings)} -H "Authorization: Bearer $TOKEN"',
+            f"  {command(settings)} status",
+            "",
+        ]
+    else:
+        lines += [f"  {command(settings)} status", ""]
+    return "\n".join([*lines, f"Documentation of the API: {served.url}/docs"])
+
+
+def command(settings: Settings) -> str:
+    """How `holdfast` is called from here, for this home."""
+    home = f"HOLDFAST_HOME={shlex.quote(str(settings.home))} " if "home" in settings.sources else ""
+    called = Path(sys.argv[0])
+    if called.name != "holdfast":
+        return f"{home}{shlex.quote(_from_here(Path(sys.executable)))} -m holdfast.cli"
+    found = shutil.which("holdfast")
+    if found and Path(found).samefile(called):
+        return f"{home}holdfast"
+    return f"{home}{shlex.quote(_from_here(called))}"
+
+
+def _from_here(path: Path) -> str:
+    """The path as one writes it in the working directory, where it lies below it."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 (a link stays a link)
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def _list_path(settings: Settings) -> str:
+    """A list that the demo person can read."""
+    try:
+        packs = load_packs(settings.packs)
+    except HoldfastError:
+        return "openapi.json"
+    for pack in packs:
+        for path in pack.short_paths:
+            return path
+        for entity in pack.entities:
+            return f"data/{pack.name}/{entity.table}"
+    return "auth/tenants"

@@ -1,0 +1,105 @@
+"""`holdfast up`: from nothing to a server that answers, and in order down again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli._detach import detach
+from holdfast.cli._output import Progress, note, progress, say
+from holdfast.cli._serve import listening_socket, log_to, serve
+from holdfast.cli._signals import Stopping, stopping
+from holdfast.cli._welcome import welcome
+from holdfast.runtime.serving import Served, Serving, open_log
+from holdfast.runtime.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from holdfast.runtime.assembly import Platform
+
+INTERRUPTED = 130
+
+
+def up(
+    port: Annotated[int | None, typer.Option(help="Listen here instead of on HOLDFAST_PORT.")] = None,
+    in_background: Annotated[
+        bool, typer.Option("--detach", "-d", help="Come back when it answers, and leave it running.")
+    ] = False,
+    detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
+) -> None:
+    """Start the database, bring it up to the code, and serve until Ctrl-C.
+
+    Without DATABASE_URL that is an embedded PostgreSQL in HOLDFAST_HOME, with a person to try things out.
+    """
+    settings = load_settings().changed("--port", port=None if port is None else str(port))
+    for variable in settings.unknown:
+        note(f"{variable} is set and is no setting of Holdfast's.")
+    if in_background:
+        served = detach(settings)
+        say(welcome(settings, served))
+        return
+    with progress() as steps:
+        try:
+            _run(_up(settings, steps, detached=detached))
+        except asyncio.CancelledError:
+            steps.stop()
+            note("Stopped before it served.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _run(main: asyncio.coroutines.Coroutine[None, None, None]) -> None:  # type: ignore[name-defined]
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
+
+
+async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:
+    from holdfast.runtime.assembly import open_platform
+
+    async with AsyncExitStack() as stack:
+        asked = stack.enter_context(stopping())
+        serving = Serving.take(settings.home)
+        stack.callback(serving.release)
+        taken = stack.enter_context(listening_socket(settings))
+        served = serving.announce(settings.host, taken.getsockname()[1])
+        _begin_log(settings, detached=detached)
+        platform = await stack.enter_async_context(
+            open_platform(settings, make=True, serving=True, tell=steps)
+        )
+        steps.done()
+        ready = _on_ready(platform, serving, served, detached=detached)
+        await serve(platform, taken, asked, ready)
+        steps("Stopping.")
+    steps.done()
+
+
+def _begin_log(settings: Settings, *, detached: bool) -> None:
+    """The log goes to the terminal and its file; detached, standard error is the file."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if not detached:
+        file = os.fdopen(open_log(settings.home), "a", encoding="utf-8")
+        handlers.append(logging.StreamHandler(file))
+    log_to(*handlers)
+
+
+def _on_ready(
+    platform: Platform, serving: Serving, served: Served, *, detached: bool
+) -> Callable[[], None]:
+    def ready() -> None:
+        if not detached:
+            say(welcome(platform.settings, served))
+        serving.ready()
+        logging.getLogger("holdfast").info("serving %s", served.url)
+
+    return ready
