@@ -67,8 +67,9 @@ def _statement(
 ) -> Statement:
     mapping = reader.table.mapping
     code = _currency(reader.table, rows, currency)
+    drafts = [reader.draft(row) for row in rows]
     lines = tuple(
-        line(source_id, draft, code) for source_id, draft in identify([reader.draft(row) for row in rows])
+        line(source_id, draft, code) for source_id, draft in zip(identify(drafts), drafts, strict=True)
     )
     return Statement(
         account_type=mapping.account_type,
@@ -76,7 +77,7 @@ def _statement(
         account_number_tail=number_tail(account),
         institution=mapping.institution,
         lines=lines,
-        left_out=left_out + len(rows) - len(lines),
+        left_out=left_out,
     )
 
 

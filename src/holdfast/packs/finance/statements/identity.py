@@ -5,11 +5,11 @@ from one, some send zeros, some give two transactions one id. Whether an id is u
 so it is never trusted alone. Three rules, each of which gives one line the same id in every file that holds it:
 
 1. The bank's id, and a short digest of date and amount behind it. The description is not in it: banks touch it up.
-2. Where one id, date and amount carry different descriptions, or there is no id: a digest of date, amount and
-   description, and an ordinal among lines that are identical. Statements are cut between days, so identical lines,
-   which share their day, are counted alike in every file.
-3. The same id, date, amount and description twice is one transaction sent twice, and is kept once. Without an id
-   of the bank's, they are two purchases.
+2. Where one id, date and amount carry different descriptions, or there is no id: a digest of all three.
+3. Lines that are alike in all of this are several purchases, not one sent twice (Banco do Brasil makes its ids of
+   date and amount): each but the first also has its ordinal.
+
+Statements are cut between days, so lines that are alike, which share their day, are counted alike in every file.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ class Draft:
     bank_id: str | None = None
 
 
-def identify(drafts: Sequence[Draft]) -> list[tuple[str, Draft]]:
-    """Each line of one account with its `source_id`, in the order given, without lines that were sent twice."""
+def identify(drafts: Sequence[Draft]) -> list[str]:
+    """The `source_id` of each line of one statement, in the order given; all of them differ."""
     told: defaultdict[tuple[str, date, Decimal], set[str]] = defaultdict(set)
     for draft in drafts:
         told[_bank_id(draft), draft.posted, draft.amount].add(_plain(draft.description))
     alike: Counter[str] = Counter()
-    found: dict[str, Draft] = {}
+    ids = []
     for draft in drafts:
         bank_id = _bank_id(draft)
         if bank_id and len(told[bank_id, draft.posted, draft.amount]) == 1:
-            found.setdefault(f"{bank_id}-{_digest(_day_and_amount(draft), 8)}", draft)
-            continue
-        content = _digest(f"{_day_and_amount(draft)}|{_plain(draft.description)}", 32)
+            content = f"{bank_id}-{_digest(_day_and_amount(draft), 8)}"
+        else:
+            content = _digest(f"{_day_and_amount(draft)}|{_plain(draft.description)}", 32)
         alike[content] += 1
-        found[f"{content}-{alike[content]}"] = draft
-    return list(found.items())
+        ids.append(content if alike[content] == 1 else f"{content}-{alike[content]}")
+    return ids
 
 
 def line(source_id: str, draft: Draft, currency: str) -> StatementLine:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
 from xml.etree.ElementTree import Element
 
 from holdfast.packs.finance.statements.amounts import DecimalSign
 from holdfast.packs.finance.statements.identity import Draft
 from holdfast.packs.finance.statements.ofx_fields import Fields
+
+_KINDS: Final = {
+    "ATM": "Cash machine",
+    "DEP": "Deposit",
+    "DIRECTDEBIT": "Direct debit",
+    "DIRECTDEP": "Direct deposit",
+    "DIV": "Dividend",
+    "INT": "Interest",
+    "POS": "Card payment",
+    "REPEATPMT": "Standing order",
+    "SRVCHG": "Service charge",
+    "XFER": "Transfer",
+}
 
 
 def posted_lines(element: Element, sign: DecimalSign | None) -> tuple[list[Draft], int]:
@@ -53,4 +67,5 @@ def _description(fields: Fields, name: str | None) -> str:
         return known
     if check := fields.text("CHECKNUM", "REFNUM"):
         return f"Check {check}"
-    return (fields.text("TRNTYPE") or "Transaction").capitalize()
+    kind = (fields.text("TRNTYPE") or "Transaction").upper()
+    return _KINDS.get(kind, kind.capitalize())

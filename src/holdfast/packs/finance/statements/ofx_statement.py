@@ -39,6 +39,8 @@ _TYPES: Final[dict[str, AccountType]] = {
     "INVESTMENT": "investment",
 }
 _MONEY: Final = frozenset({"TRNAMT", "TOTAL", "BALAMT", "MKTVAL", "AVAILCASH", "VALUE"})
+_KEY: Final = ("BANKID", "BROKERID", "BRANCHID", "ACCTTYPE", "ACCTID")  # of an account within its file
+_NUMBER: Final = -1
 _HEAD: Final = 65_536
 
 
@@ -82,7 +84,7 @@ def _no_statement(tree: Element) -> NotAStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sketch:
-    """A statement whose lines have no ids yet: those are given out per account, over the whole file."""
+    """A statement whose lines have no ids yet."""
 
     account: tuple[str, ...]
     account_type: AccountType
@@ -99,9 +101,8 @@ def _sketch(element: Element, document: Element, sign: DecimalSign | None, curre
     invests = element.tag == "INVSTMTRS"
     drafts, left_out = cash_lines(element, document, sign) if invests else posted_lines(element, sign)
     balance, as_of = investment_balance(element, sign) if invests else _ledger(element, sign)
-    names = ("BANKID", "BROKERID", "BRANCHID", "ACCTID", "ACCTTYPE")
     return _Sketch(
-        account=(element.tag, *(text_of(account, name) or "" for name in names)),
+        account=(element.tag, *(text_of(account, name) or "" for name in _KEY)),
         account_type=_account_type(element, account),
         currency=_currency(element, currency),
         institution=text_of(document, ".//FI/ORG"),
@@ -142,20 +143,27 @@ def _ledger(element: Element, sign: DecimalSign | None) -> tuple[Decimal | None,
 
 
 def _with_ids(sketches: list[_Sketch]) -> list[Statement]:
-    """Ids over all statements of one account; a line that two of them hold stays in the first."""
-    drafts: defaultdict[tuple[str, ...], list[Draft]] = defaultdict(list)
-    for sketch in sketches:
-        drafts[sketch.account].extend(sketch.drafts)
-    ids = {id(draft): name for of_account in drafts.values() for name, draft in identify(of_account)}
-    return [_statement(sketch, ids) for sketch in sketches]
+    """With ids; a line that two statements of one account hold (their periods overlap) stays in the first."""
+    seen: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    statements = []
+    for at, sketch in enumerate(sketches):
+        account = sketch.account if sketch.account[_NUMBER] else (str(at),)
+        ids = identify(sketch.drafts)
+        statements.append(_statement(sketch, ids, seen[account]))
+        seen[account].update(ids)
+    return statements
 
 
-def _statement(sketch: _Sketch, ids: dict[int, str]) -> Statement:
-    lines = tuple(line(ids[id(draft)], draft, sketch.currency) for draft in sketch.drafts if id(draft) in ids)
+def _statement(sketch: _Sketch, ids: list[str], seen: set[str]) -> Statement:
+    lines = tuple(
+        line(source_id, draft, sketch.currency)
+        for source_id, draft in zip(ids, sketch.drafts, strict=True)
+        if source_id not in seen
+    )
     return Statement(
         account_type=sketch.account_type,
         currency=sketch.currency,
-        account_number_tail=number_tail(sketch.account[4]),
+        account_number_tail=number_tail(sketch.account[_NUMBER]),
         institution=sketch.institution,
         ledger_balance=sketch.balance,
         as_of=sketch.as_of,

@@ -36,7 +36,8 @@ class Statement:
 
     `account_number_tail` holds at most the last four characters of the number. `ledger_balance` is in `currency`,
     at the end of `as_of`; of an investment account it is the whole account, securities and cash.
-    `left_out` counts lines that are no transactions yet or twice: pending, reverted, without an amount, repeated.
+    `left_out` counts lines that are no transactions yet or twice: pending, reverted, without an amount,
+    or held by an earlier statement of the same file.
     """
 
     account_type: AccountType
@@ -50,6 +51,6 @@ class Statement:
 
 
 def number_tail(number: str | None) -> str | None:
-    """The last four letters and digits of an account number; None where there are none."""
-    kept = "".join(character for character in number or "" if character.isalnum())
-    return kept[-4:] or None
+    """The last four letters and digits of an account number; None where no digit is among them."""
+    tail = "".join(character for character in number or "" if character.isalnum())[-4:]
+    return tail if any(character.isdigit() for character in tail) else None
