@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.errors import (
+        ConfigurationError,
         Conflict,
+        Duplicate,
+        Forbidden,
         HoldfastError,
         InvalidInput,
         NotAuthenticated,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.model.markers import Digits, MaxLength, Member, Merge, Ref, Sealed, ServerSet
     from holdfast.model.pack import Pack
     from holdfast.model.policies import Index, Keep, Owned, Personal, Shared, Synced, Unique, Unjournaled
+    from holdfast.runtime.assembly import Platform, open_platform, open_store
     from holdfast.store.session import Page, Session
     from holdfast.store.store import Store
     from holdfast.tenancy.isolation import Isolation
@@ -30,7 +34,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "holdfast.errors": (
+        "ConfigurationError",
         "Conflict",
+        "Duplicate",
+        "Forbidden",
         "HoldfastError",
         "InvalidInput",
         "NotAuthenticated",
@@ -51,6 +58,7 @@ _HOMES = {
         "Unique",
         "Unjournaled",
     ),
+    "holdfast.runtime.assembly": ("Platform", "open_platform", "open_store"),
     "holdfast.store.session": ("Page", "Session"),
     "holdfast.store.store": ("Store",),
     "holdfast.tenancy.isolation": ("Isolation",),
@@ -79,18 +87,25 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "Unjournaled",
     "new_id",
     # store
+    "open_store",
     "Scope",
     "Store",
     "Session",
     "Page",
     "Isolation",
+    # a whole deployment, for a pack's commands
+    "open_platform",
+    "Platform",
     # what may go wrong
     "HoldfastError",
     "InvalidInput",
     "NotAuthenticated",
     "NotFound",
     "Conflict",
+    "Duplicate",
     "StaleVersion",
+    "Forbidden",
+    "ConfigurationError",
 ]
 
 

@@ -6,24 +6,23 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from holdfast.cli._detach import detach
 from holdfast.cli._output import Progress, note, progress, say
+from holdfast.cli._running import INTERRUPTED
 from holdfast.cli._serve import listening_socket, log_to, serve
-from holdfast.cli._signals import Stopping, stopping
+from holdfast.cli._signals import stopping
 from holdfast.cli._welcome import welcome
 from holdfast.runtime.serving import Served, Serving, open_log
 from holdfast.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from holdfast.runtime.assembly import Platform
-
-INTERRUPTED = 130
 
 
 def up(
@@ -53,11 +52,11 @@ def up(
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _run(main: asyncio.coroutines.Coroutine[None, None, None]) -> None:  # type: ignore[name-defined]
+def _run(main: Coroutine[Any, Any, None]) -> None:
     try:
         import uvloop
     except ModuleNotFoundError:
-        factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+        factory = None
     else:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:

@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast.engines.port import Engine
 from holdfast.engines.registry import open_engine
-from holdfast.errors import IsolationTooWeak, MigrationsPending
+from holdfast.errors import ConfigurationError, IsolationTooWeak, MigrationsPending
 from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
 from holdfast.model.catalog import Catalog
@@ -127,6 +127,22 @@ async def bring_up(database: Database, packs: Sequence[Pack], catalog: Catalog, 
         return await migrate.up(engine, packs, catalog, progress=lambda line: tell(f"Migrating {line}."))
     finally:
         await engine.aclose()
+
+
+async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
+    """Make the database, its roles and its tables, as far as they are missing; returns the revisions applied.
+
+    Raises MigrationsPending where something is pending and no login may change the schema.
+    """
+    packs = load_packs(settings.packs)
+    async with reach_database(settings, make=True, tell=tell) as database:
+        if database.engine == "postgresql" and database.admin_url is None:
+            raise ConfigurationError(
+                "Changing the schema needs an administrator's login.",
+                where="DATABASE_ADMIN_URL",
+                hint="Set it to a login that may become the owner of the database.",
+            )
+        return await bring_up(database, packs, catalog_of(packs), tell)
 
 
 def refuse_pending(entries: Sequence[Entry]) -> None:

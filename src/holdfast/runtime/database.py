@@ -139,6 +139,16 @@ async def make_roles(database: Database) -> None:
     )
 
 
+def roles_script(settings: Settings) -> str:
+    """What an administrator runs to make the roles; it sets the passwords that this home keeps."""
+    from holdfast.engines.postgres.provision import database_of, roles_sql
+
+    url = settings.database_url or settings.database_admin_url
+    runtime_url = settings.database_url.text if settings.database_url else None
+    database = database_of(url.text) if url else EMBEDDED_DATABASE
+    return roles_sql(database, role_passwords(settings.home), runtime_url=runtime_url)
+
+
 def role_passwords(home: Path) -> dict[str, str]:
     """The passwords of the roles that Holdfast makes; random, made once."""
     from holdfast.engines.postgres.provision import new_passwords

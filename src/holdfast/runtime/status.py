@@ -1,0 +1,102 @@
+"""What stands and runs here, as plain values: the answer of `holdfast status`."""
+
+from __future__ import annotations
+
+import platform as python
+from typing import Any
+
+from holdfast.accounts.entities import Tenant
+from holdfast.errors import HoldfastError
+from holdfast.migrations.migrate import State
+from holdfast.runtime.assembly import Platform
+from holdfast.runtime.serving import find_served
+from holdfast.tenancy.isolation import Isolation
+from holdfast.tenancy.scope import Scope
+
+TENANTS_SHOWN = 20
+_MEANS = {
+    Isolation.LIBRARY: "only this code keeps tenants apart",
+    Isolation.FILE: "a file per tenant",
+    Isolation.CREDENTIAL: "credentials that reach one tenant alone",
+    Isolation.DATABASE: "the database itself, by row security",
+}
+
+
+async def read_status(platform: Platform) -> dict[str, Any]:
+    """Everything that `status` shows. A database that is behind the code is shown as far as it goes."""
+    isolation = platform.store.engine.isolation
+    revisions = await platform.revisions()
+    pending = [entry.id for entry in revisions if entry.state is State.PENDING]
+    return {
+        "versions": {"holdfast": platform.version, "python": python.python_version()},
+        "server": _server(platform),
+        "database": await _database(platform),
+        "isolation_means": _MEANS[isolation],
+        "health": await platform.health(),
+        "migrations": {
+            "applied": sum(entry.state is State.APPLIED for entry in revisions),
+            "pending": pending,
+            "strange": [e.id for e in revisions if e.state in {State.EDITED, State.UNKNOWN}],
+        },
+        "tables": await _tables(platform),
+        "tenants": await _tenants(platform) if not pending else {"shown": [], "more": False},
+    }
+
+
+def _server(platform: Platform) -> dict[str, Any] | None:
+    served = find_served(platform.settings.home)
+    if served is None or not served.pid:
+        return None
+    return {"url": served.url, "pid": served.pid, "ready": served.ready}
+
+
+async def _database(platform: Platform) -> dict[str, Any]:
+    engine, settings = platform.store.engine, platform.settings
+    url = settings.database_url or settings.database_admin_url
+    facts = await engine.facts()
+    return {
+        "engine": engine.name,
+        "isolation": engine.isolation.name.lower(),
+        "embedded": platform.database.embedded,
+        "url": url.safe if url else f"in {settings.home}",
+        "server": facts.get("server", engine.name),
+        "pool": facts.get("pool"),
+        "capabilities": sorted(engine.capabilities),
+    }
+
+
+async def _tables(platform: Platform) -> list[dict[str, Any]]:
+    schemas = list(platform.catalog)
+    found = (await platform.store.engine.inspect(schemas)).findings
+    return [
+        {
+            "name": schema.name,
+            "visibility": schema.visibility,
+            "journaled": schema.journaled,
+            "synced": schema.synced,
+            "state": "; ".join(_about(schema.name, found)) or "as declared",
+        }
+        for schema in schemas
+    ]
+
+
+def _about(table: str, findings: tuple[str, ...]) -> list[str]:
+    return [finding.partition(": ")[2] for finding in findings if finding.startswith(f"{table}: ")]
+
+
+async def _tenants(platform: Platform) -> dict[str, Any]:
+    """The latest tenants and the numbers of their last changes."""
+    async with platform.store.session(Scope.realm(reason="status")) as session:
+        page = await session.select(Tenant, sort="-created_at", limit=TENANTS_SHOWN)
+    shown = [
+        {"id": str(tenant.id), "slug": tenant.slug, "head": await _head(platform, tenant)}
+        for tenant in page.items
+    ]
+    return {"shown": shown, "more": page.next is not None}
+
+
+async def _head(platform: Platform, tenant: Tenant) -> int | None:
+    try:
+        return await platform.store.head(Scope.system(tenant.id, reason="status"))
+    except HoldfastError:
+        return None
