@@ -233,7 +233,7 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 

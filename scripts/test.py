@@ -45,7 +45,7 @@ def run(command: list[str]) -> int:
     """Run a command; a SIGTERM meant for this program is passed on, Ctrl-C reaches both."""
     process = subprocess.Popen(command)
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         process.send_signal(number)
 
     before = signal.signal(signal.SIGTERM, pass_on)
