@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,7 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped as well
     console = Console()
     wanted = [target for target in all_targets() if target.name in options.targets]
     left_out = {target.name: reason for target in wanted if (reason := target.missing())}
