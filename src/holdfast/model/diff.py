@@ -75,4 +75,9 @@ def first_steps(difference: Difference) -> tuple[Step, ...]:
             where="; ".join((*difference.changed, *(f"{s.name} is gone" for s in difference.removed)))[:500],
             hint="This release creates tables; it does not change them. Keep the declaration, or begin on a new database.",
         )
-    return tuple(step for schema in difference.added for step in (CreateEntity(schema), CreatePlans(schema)))
+    steps: list[Step] = []
+    for schema in difference.added:
+        steps.append(CreateEntity(schema))
+        if schema.visibility != "realm":
+            steps.append(CreatePlans(schema))
+    return tuple(steps)

@@ -36,6 +36,15 @@ def authorize_write(scope: Scope, schema: EntitySchema, op: Operation) -> None:
         raise Forbidden("this role may not change rows of this entity", where=schema.name)
 
 
+def authorize_ingest(scope: Scope, schema: EntitySchema) -> None:
+    """Raises Forbidden where the role may not append rows, NotSupported for rows that go through a session."""
+    _check_realm(scope, schema)
+    if schema.journaled:
+        raise NotSupported("journaled rows go through a session", where=schema.name)
+    if not allows(scope.role, Permission.CREATE) or scope.role < Role(schema.write_role):
+        raise Forbidden("this role may not append rows of this entity", where=schema.name)
+
+
 def owner_of(scope: Scope, schema: EntitySchema, given: Any) -> Any:
     """Whose a new row is. A person's are their own; only who acts for the whole tenant may name another."""
     if scope.whole_tenant:

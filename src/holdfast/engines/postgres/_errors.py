@@ -45,16 +45,16 @@ def translated(schema: EntitySchema | None = None) -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise translate(error, schema) from _bare(error)
+        raise translate(error, schema) from bare(error)
     except asyncpg.InterfaceError as error:
-        raise Unavailable("the connection to the database was lost") from _bare(error)
+        raise Unavailable("the connection to the database was lost") from bare(error)
     except TimeoutError as error:
-        raise Busy("the database did not answer in time") from _bare(error)
+        raise Busy("the database did not answer in time") from bare(error)
     except (OSError, asyncio.IncompleteReadError) as error:
-        raise Unavailable("the database cannot be reached") from _bare(error)
+        raise Unavailable("the database cannot be reached") from bare(error)
 
 
-def _bare(error: BaseException) -> BaseException:
+def bare(error: BaseException) -> BaseException:
     """The error's kind without its text: a traceback that shows the cause shows no value."""
     state = getattr(error, "sqlstate", None)
     return RuntimeError(f"{type(error).__name__} {state or ''}".strip())

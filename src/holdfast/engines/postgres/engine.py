@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from holdfast.engines.port import (
     Inspection,
     Limits,
     ListPlan,
+    Outcome,
     Plan,
     R,
     Row,
@@ -27,14 +28,15 @@ from holdfast.engines.port import (
     WritePlan,
 )
 from holdfast.engines.postgres._ddl import statements
-from holdfast.engines.postgres._errors import translated
+from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
 from holdfast.engines.postgres._statements import Texts, rows_json, texts_of
 from holdfast.engines.postgres._writes import outcomes_of, write_json
+from holdfast.engines.postgres.pool import SHARE, Pool
 from holdfast.engines.postgres.provision import Logins
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
-from holdfast.errors import ConfigurationError, NotSupported, SchemaError
+from holdfast.errors import ConfigurationError, NotSupported, SchemaError, Unavailable
 from holdfast.model.schema import EntitySchema
 from holdfast.model.steps import Step
 from holdfast.tenancy.isolation import Isolation
@@ -42,11 +44,6 @@ from holdfast.tenancy.scope import Scope
 
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "30s"
-_MAX_TENANT_SHARE = 0.5
-
-
-async def _keep(_connection: asyncpg.Connection) -> None:
-    """Nothing to reset on release: the context is local to its transaction."""
 
 
 class PostgresEngine:
@@ -69,7 +66,7 @@ class PostgresEngine:
         self.limits = Limits()
         self._logins = logins
         self._pool_size = pool_size
-        self._pools: dict[str, asyncpg.Pool] = {}
+        self._pools: dict[str, Pool] = {}
         self._texts: dict[str, Texts] = {}
         self._plan_texts: dict[tuple[str, str, str], str] = {}
 
@@ -77,28 +74,32 @@ class PostgresEngine:
     async def open(
         cls, logins: Logins, *, pool_size: int = 10, statement_cache: bool = True
     ) -> PostgresEngine:
-        """The engine, connected. Raises ConfigurationError for a runtime login that could bypass row security."""
+        """The engine, connected. Raises ConfigurationError for a runtime login that could bypass row security.
+
+        `statement_cache=False` is for a pooler in transaction mode that does not know prepared statements.
+        """
         engine = cls(logins, pool_size=pool_size)
         engine._statement_cache = statement_cache
-        engine._runtime = await engine._pool("runtime")
         await engine._refuse_powerful_login()
         return engine
 
     _statement_cache = True
-    _runtime: asyncpg.Pool
 
-    async def _pool(self, login: str) -> asyncpg.Pool:
-        if login not in self._pools:
+    def _pool(self, login: str) -> Pool:
+        pool = self._pools.get(login)
+        if pool is None:
             url: str | None = getattr(self._logins, login)
             if url is None:
                 raise ConfigurationError(
                     f"there is no {login} login for this database",
                     hint="Run `holdfast migrate roles`, or give DATABASE_ADMIN_URL.",
                 )
-            self._pools[login] = await self._connect(url, self._pool_size if login == "runtime" else 4)
-        return self._pools[login]
+            runtime = login == "runtime"
+            size, share = (self._pool_size, SHARE) if runtime else (4, 1.0)
+            pool = self._pools[login] = Pool(partial(self._connect, url), size, share=share)
+        return pool
 
-    async def _connect(self, url: str, size: int) -> asyncpg.Pool:
+    async def _connect(self, url: str) -> asyncpg.Connection:
         settings = {
             "application_name": "holdfast",
             "lock_timeout": _LOCK_TIMEOUT,
@@ -106,19 +107,15 @@ class PostgresEngine:
             "jit": "off",
         }
         cache = {} if self._statement_cache else {"statement_cache_size": 0}
-        with translated():
-            pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=size, reset=_keep, server_settings=settings, timeout=10, **cache
-            )
-        return cast("asyncpg.Pool", pool)
+        return await asyncpg.connect(url, server_settings=settings, timeout=10, **cache)
 
     async def _refuse_powerful_login(self) -> None:
         text = """select r.rolsuper or r.rolbypassrls as free,
           exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                    where c.relrowsecurity and n.nspname !~ '^pg_' and pg_has_role(r.oid, c.relowner, 'MEMBER')) as owner
           from pg_roles r where r.rolname = current_user"""
-        with translated():
-            record = await self._runtime.fetchrow(text)
+        async with self._reader() as connection:
+            record = await connection.fetchrow(text)
         if record["free"] or record["owner"]:
             raise ConfigurationError(
                 "the runtime login could bypass row security: it is a superuser, an owner, or has BYPASSRLS",
@@ -140,20 +137,25 @@ class PostgresEngine:
     ) -> AsyncIterator[PostgresTransaction]:
         mode = "isolation level repeatable read read only" if read_only else "isolation level read committed"
         enter = "" if scope.is_realm else _enter(scope)
-        pool = await self._pool(login)
-        with translated():
-            connection = await pool.acquire()
+        async with self._connection(scope, login) as connection:
+            try:
+                with translated():
+                    await connection.execute(f"begin {mode}; {enter}")
+                yield PostgresTransaction(connection, scope, self._texts)
+                with translated():
+                    await connection.execute("commit")
+            except BaseException:
+                await _roll_back(connection)
+                raise
+
+    @asynccontextmanager
+    async def _connection(self, scope: Scope, login: str) -> AsyncIterator[asyncpg.Connection]:
+        pool = self._pool(login)
+        connection = await pool.take(scope.tenant_id)
         try:
-            with translated():
-                await connection.execute(f"begin {mode}; {enter}")
-            yield PostgresTransaction(connection, scope, self._texts)
-            with translated():
-                await connection.execute("commit")
-        except BaseException:
-            await _roll_back(connection)
-            raise
+            yield connection
         finally:
-            await pool.release(connection)
+            pool.give(scope.tenant_id, connection)
 
     async def ingest(self, scope: Scope, schema: EntitySchema, rows: Sequence[Row]) -> None:
         """See the port."""
@@ -177,24 +179,34 @@ class PostgresEngine:
 
     async def _get(self, scope: Scope, plan: GetPlan) -> Body | None:
         text = self._plan_text(plan.schema, "get", "$1, $2")
-        with translated(plan.schema):
-            record = await self._runtime.fetchrow(text, _context(scope), plan.row_id)
-        version, body = record
+        ((version, body),) = await self._call(scope, plan.schema, text, plan.row_id)
         return None if body is None else Body(body.encode(), version)
 
     async def _list(self, scope: Scope, plan: ListPlan) -> BodyPage:
         text = self._plan_text(plan.schema, "list", "$1, $2, $3")
-        with translated(plan.schema):
-            body, following = await self._runtime.fetchrow(text, _context(scope), plan.limit, plan.after)
+        ((body, following),) = await self._call(scope, plan.schema, text, plan.limit, plan.after)
         return BodyPage((body or "").encode(), following)
 
-    async def _write(self, scope: Scope, plan: WritePlan) -> Any:
-        verb = _VERBS[plan.op]
-        text = self._plan_text(plan.schema, verb, "$1, $2")
+    async def _write(self, scope: Scope, plan: WritePlan) -> list[Outcome | Exception]:
+        text = self._plan_text(plan.schema, _VERBS[plan.op], "$1, $2")
         argument = orjson.dumps([write_json(planned) for planned in plan.writes]).decode()
-        with translated(plan.schema):
-            records = await self._runtime.fetch(text, _context(scope), argument)
-        return outcomes_of(plan, records)
+        return outcomes_of(plan, await self._call(scope, plan.schema, text, argument))
+
+    async def _call(self, scope: Scope, schema: EntitySchema, text: str, *arguments: Any) -> list[Any]:
+        """One round trip. A call that was cut in the middle leaves no usable connection."""
+        pool = self._pool("runtime")
+        connection = await pool.take(scope.tenant_id)
+        try:
+            return cast("list[Any]", await connection.fetch(text, _context(scope), *arguments))
+        except asyncpg.PostgresError as error:
+            raise translate(error, schema) from bare(error)
+        except BaseException as error:
+            connection.terminate()
+            if isinstance(error, Exception):
+                raise Unavailable("the connection to the database was lost") from bare(error)
+            raise
+        finally:
+            pool.give(scope.tenant_id, connection)
 
     def _plan_text(self, schema: EntitySchema, verb: str, arguments: str) -> str:
         key = (schema.name, schema.digest, verb)
@@ -258,9 +270,8 @@ class PostgresEngine:
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[asyncpg.Connection]:
-        pool = await self._pool("runtime")
-        with translated():
-            async with pool.acquire() as connection:
+        async with self._connection(Scope.realm(reason="look at the schema"), "runtime") as connection:
+            with translated():
                 yield connection
 
     async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
@@ -286,27 +297,23 @@ class PostgresEngine:
 
     async def ping(self) -> None:
         """See the port."""
-        with translated():
-            await self._runtime.fetchval("select 1")
+        async with self._reader() as connection:
+            await connection.fetchval("select 1")
 
     async def facts(self) -> dict[str, Any]:
         """What `status` prints: versions and the pool."""
         async with self._reader() as connection:
             version = await connection.fetchval("show server_version")
-        pool = self._runtime
+        pool = self._pool("runtime")
         return {
             "server": f"PostgreSQL {version}",
-            "pool": {"size": pool.get_size(), "idle": pool.get_idle_size(), "max": pool.get_max_size()},
+            "pool": {"open": pool.open_connections, "idle": pool.idle_connections, "max": pool.size},
         }
 
     async def aclose(self) -> None:
         """Close the pools; what runs is given ten seconds."""
         for pool in self._pools.values():
-            try:
-                async with asyncio.timeout(10):
-                    await pool.close()
-            except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                pool.terminate()
+            await pool.aclose()
         self._pools.clear()
 
 
