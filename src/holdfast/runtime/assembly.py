@@ -21,7 +21,7 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
 from holdfast.runtime.database import Database, Tell, make_roles, reach_database, silent
-from holdfast.runtime.packs import catalog_of, load_packs
+from holdfast.runtime.packs import catalog_of, load_packs, realm_pack
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
 from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
@@ -36,6 +36,7 @@ class Platform:
     database: Database
     store: Store
     packs: tuple[Pack, ...]
+    """The enabled packs; the realm's own is not among them."""
     version: str
 
     @property
@@ -59,7 +60,7 @@ class Platform:
 
     async def revisions(self) -> list[Entry]:
         """Each revision of the enabled packs, and how it stands in the database."""
-        known = migrate.revisions_of(self.packs, self.catalog)
+        known = migrate.revisions_of((realm_pack(), *self.packs), self.catalog)
         return migrate.status(known, await self.store.engine.applied())
 
 
@@ -81,18 +82,19 @@ async def open_platform(
     """
     settings = settings or load_settings()
     enabled = (*load_packs(settings.packs), *packs)
-    catalog = catalog_of(enabled)
+    everything = (realm_pack(), *enabled)
+    catalog = catalog_of(everything)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(reach_database(settings, make=make, tell=tell))
         if make:
-            await bring_up(database, enabled, catalog, tell)
+            await bring_up(database, everything, catalog, tell)
         engine = await open_engine(
             database.url, logins=database.for_serving if serving else database.logins, pool_size=settings.pool_size
         )
         stack.push_async_callback(engine.aclose)
         _demand_isolation(engine, settings)
         if database.engine == "memory":
-            await migrate.up(engine, enabled, catalog)
+            await migrate.up(engine, everything, catalog)
         store = Store(engine, catalog, cursor_secret=_secrets(settings).cursor)
         stack.push_async_callback(store.flusher.drain)
         platform = Platform(settings, database, store, enabled, holdfast_version())
@@ -134,7 +136,7 @@ async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
 
     Raises MigrationsPending where something is pending and no login may change the schema.
     """
-    packs = load_packs(settings.packs)
+    packs = (realm_pack(), *load_packs(settings.packs))
     async with reach_database(settings, make=True, tell=tell) as database:
         if database.engine == "postgresql" and database.admin_url is None:
             raise ConfigurationError(

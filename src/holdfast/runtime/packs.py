@@ -33,6 +33,13 @@ def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
     return tuple(packs.values())
 
 
+def realm_pack() -> Pack:
+    """People, tenants and sessions, declared like any other rows. Always enabled."""
+    from holdfast.accounts.entities import ENTITIES
+
+    return Pack(name=REALM, entities=ENTITIES, revisions="holdfast.accounts.revisions")
+
+
 def catalog_of(packs: Iterable[Pack]) -> Catalog:
     """Every entity of these packs, checked against one another."""
     return Catalog({pack.name: pack.entities for pack in packs})
