@@ -37,10 +37,12 @@ def add(
 def list_(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """List the members of a tenant."""
 
+    from holdfast.runtime.people import members_of
+
     async def work(platform: Platform) -> list[dict[str, Any]]:
         return [
             {"user": str(member.user_id), "email": member.email, "name": member.name, "role": member.role.value}
-            for member in await platform.accounts.members(tenant)
+            for member in await members_of(platform.store, tenant)
         ]
 
     found = with_platform(work)

@@ -25,7 +25,7 @@ def add(
     """Add a tenant. Its owner is a person whom `holdfast users add` has added, or who has registered."""
 
     async def work(platform: Platform) -> dict[str, str]:
-        tenant = await platform.accounts.add_tenant(name, owner=owner)
+        tenant = await platform.accounts.add_tenant(name, owner)
         return {"id": str(tenant.id), "slug": tenant.slug}
 
     added = with_platform(work)
@@ -39,10 +39,12 @@ def add(
 def list_(as_json: AsJson = False) -> None:
     """List all tenants, the oldest first."""
 
+    from holdfast.runtime.people import all_tenants
+
     async def work(platform: Platform) -> list[dict[str, Any]]:
         return [
             {"id": str(tenant.id), "slug": tenant.slug, "name": tenant.name, "personal": tenant.personal}
-            for tenant in await platform.accounts.all_tenants()
+            for tenant in await all_tenants(platform.store)
         ]
 
     found = with_platform(work)

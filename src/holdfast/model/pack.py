@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from holdfast.model.entity import Entity
@@ -27,5 +28,7 @@ class Pack:
     """Returns a Typer application, mounted as `holdfast <name>`."""
     jobs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     health: Callable[..., Any] | None = None
+    demo: Callable[[date], Iterable[Entity]] | None = None
+    """Returns, for today's date, rows for the demo person of a development store."""
     revisions: str | None = None
     """The package that holds the pack's revision files."""

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from holdfast.accounts.accounts import Accounts
+from holdfast.accounts.mail import FileMailSender
 from holdfast.engines.port import Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import ConfigurationError, IsolationTooWeak, MigrationsPending
@@ -21,11 +24,14 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
 from holdfast.runtime.database import Database, Tell, make_roles, reach_database, silent
+from holdfast.runtime.demo import demo_email
 from holdfast.runtime.packs import catalog_of, load_packs, realm_pack
+from holdfast.runtime.people import scope_of
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
 from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
 from holdfast.store.store import Store
+from holdfast.tenancy.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Platform:
     settings: Settings
     database: Database
     store: Store
+    accounts: Accounts
     packs: tuple[Pack, ...]
     """The enabled packs; the realm's own is not among them."""
     version: str
@@ -48,6 +55,14 @@ class Platform:
     def catalog(self) -> Catalog:
         """Every declared entity, the realm's included."""
         return self.store.catalog
+
+    async def scope_of(self, email: str | None, *, tenant: UUID | str | None = None) -> Scope:
+        """The scope of the person with this address, in a tenant of theirs, by default their own.
+
+        None stands for the demo person, whom only a development store has. Raises NotFound, Forbidden and, without an
+        address where there is no demo person, InvalidInput.
+        """
+        return await scope_of(self.store, email or demo_email(self.settings), tenant)
 
     async def check_health(self) -> Health:
         """How the parts are, each asked for at most five seconds. Never raises."""
@@ -95,9 +110,12 @@ async def open_platform(
         _demand_isolation(engine, settings)
         if database.engine == "memory":
             await migrate.up(engine, everything, catalog)
-        store = Store(engine, catalog, cursor_secret=_secrets(settings).cursor)
+        secrets = _secrets(settings)
+        store = Store(engine, catalog, cursor_secret=secrets.cursor)
         stack.push_async_callback(store.flusher.drain)
-        platform = Platform(settings, database, store, enabled, holdfast_version())
+        accounts = _accounts(settings, store, secrets)
+        stack.push_async_callback(accounts.aclose)
+        platform = Platform(settings, database, store, accounts, enabled, holdfast_version())
         if checked:
             refuse_pending(await platform.revisions())
         yield platform
@@ -163,6 +181,16 @@ def _demand_isolation(engine: Engine, settings: Settings) -> None:
             where="HOLDFAST_REQUIRE_ISOLATION",
             hint="Use an engine that isolates as strongly, or demand less.",
         )
+
+
+def _accounts(settings: Settings, store: Store, secrets: Secrets) -> Accounts:
+    return Accounts(
+        store,
+        signing_key=secrets.signing_key,
+        refresh_secret=secrets.refresh,
+        mail=FileMailSender(settings.home / "mail"),
+        development=settings.development,
+    )
 
 
 def _secrets(settings: Settings) -> Secrets:
