@@ -17,16 +17,18 @@ from rich.table import Table
 from holdfast.errors import HoldfastError, InvalidInput
 
 TICK, CROSS = "✓", "✗"
+_WIDE = 100_000
+"""What is read by a program is not wrapped."""
 
 
 def out() -> Console:
     """Standard output as it is now: tests exchange it."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def err() -> Console:
     """Standard error as it is now."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def say(text: str = "") -> None:
@@ -44,12 +46,18 @@ def print_json(value: Any) -> None:
     say(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """The result as a table."""
-    table = Table(*headings, title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """The result as a table; without headings where all are empty. Nothing is cut off: what is long is folded."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headings))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
-    out().print(table)
+    console = out()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        say(line.rstrip())
 
 
 def print_error(error: HoldfastError) -> None:

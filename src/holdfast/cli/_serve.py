@@ -69,7 +69,7 @@ async def serve(
     settings = platform.settings
     app = create_app(
         platform,
-        ApiSettings(
+        settings=ApiSettings(
             cors_origins=frozenset(settings.cors_origins),
             trusted_proxies=settings.trusted_proxies,
             access_log=settings.access_log,

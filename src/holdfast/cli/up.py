@@ -65,6 +65,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:
     from holdfast.runtime.assembly import open_platform
+    from holdfast.runtime.demo import make_demo
 
     async with AsyncExitStack() as stack:
         asked = stack.enter_context(stopping())
@@ -76,6 +77,8 @@ async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:
         platform = await stack.enter_async_context(
             open_platform(settings, make=True, serving=True, tell=steps)
         )
+        if platform.development:
+            await make_demo(platform, steps)
         steps.done()
         ready = _on_ready(platform, serving, served, detached=detached)
         await serve(platform, taken, asked, ready)
@@ -96,9 +99,9 @@ def _on_ready(
     platform: Platform, serving: Serving, served: Served, *, detached: bool
 ) -> Callable[[], None]:
     def ready() -> None:
+        logging.getLogger("holdfast").info("answering at %s", served.url)
         if not detached:
             say(welcome(platform.settings, served))
         serving.ready()
-        logging.getLogger("holdfast").info("serving %s", served.url)
 
     return ready

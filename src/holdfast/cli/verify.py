@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 _MARKS = {"passed": TICK, "failed": CROSS, "not checked": "–"}
 
 
-def verify(as_json: AsJson = False) -> None:
+def verify(
+    url: Annotated[
+        str | None, typer.Option(help="The API to try, where it is not the server of this home.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Try everything out on throw-away people and tenants, and print the evidence. Exit code 1 where a check fails.
 
     Leaves nothing behind but one line in the realm's log.
     """
-    results = run(_verify())
+    results = run(_verify(url))
     failed = [result for result in results if result.outcome == "failed"]
     if as_json:
         print_json({"ok": not failed, "checks": [asdict(result) for result in results]})
@@ -33,13 +38,13 @@ def verify(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-async def _verify() -> list[Result]:
+async def _verify(url: str | None) -> list[Result]:
     from holdfast.runtime.assembly import open_platform
     from holdfast.runtime.verify import verify_platform
 
     with progress() as steps:
         async with open_platform(load_settings(), checked=False, tell=steps) as platform:
-            return await verify_platform(platform, tell=steps)
+            return await verify_platform(platform, url=url, tell=steps)
 
 
 def _print(results: list[Result]) -> None:

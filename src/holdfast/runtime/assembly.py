@@ -20,6 +20,7 @@ from holdfast.engines.registry import open_engine
 from holdfast.errors import ConfigurationError, IsolationTooWeak, MigrationsPending
 from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
+from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
@@ -75,8 +76,17 @@ class Platform:
 
     async def revisions(self) -> list[Entry]:
         """Each revision of the enabled packs, and how it stands in the database."""
-        known = migrate.revisions_of((realm_pack(), *self.packs), self.catalog)
-        return migrate.status(known, await self.store.engine.applied())
+        return migrate.status(self._known_revisions(), await self.store.engine.applied())
+
+    def undeclared(self) -> list[str]:
+        """What the revisions and the declarations say differently; empty when they add up."""
+        difference = migrate.undeclared(self._known_revisions(), self.catalog)
+        new = [f"{schema.name} has no revision" for schema in difference.added]
+        gone = [f"{schema.name} is no longer declared" for schema in difference.removed]
+        return [*difference.changed, *new, *gone]
+
+    def _known_revisions(self) -> list[Revision]:
+        return migrate.revisions_of((realm_pack(), *self.packs), self.catalog)
 
 
 @asynccontextmanager

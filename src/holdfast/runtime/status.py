@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform as python
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from holdfast.accounts.entities import Tenant
 from holdfast.errors import HoldfastError
@@ -20,6 +20,14 @@ _MEANS = {
     Isolation.CREDENTIAL: "credentials that reach one tenant alone",
     Isolation.DATABASE: "the database itself, by row security",
 }
+
+
+@runtime_checkable
+class TellsFacts(Protocol):
+    """An engine that knows more of its medium than the port asks for."""
+
+    async def facts(self) -> dict[str, Any]:
+        """`server`: its name and version; `pool`: its connections."""
 
 
 async def read_status(platform: Platform) -> dict[str, Any]:
@@ -53,7 +61,7 @@ def _server(platform: Platform) -> dict[str, Any] | None:
 async def _database(platform: Platform) -> dict[str, Any]:
     engine, settings = platform.store.engine, platform.settings
     url = settings.database_url or settings.database_admin_url
-    facts = await engine.facts()
+    facts = await engine.facts() if isinstance(engine, TellsFacts) else {}
     return {
         "engine": engine.name,
         "isolation": engine.isolation.name.lower(),
