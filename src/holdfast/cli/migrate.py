@@ -10,10 +10,10 @@ from holdfast.cli._output import note, print_json, print_table, progress, say
 from holdfast.cli._running import run, with_platform
 from holdfast.cli.settings import AsJson
 from holdfast.errors import ConfigurationError
-from holdfast.migrations.migrate import Entry, State
 from holdfast.runtime.settings import load_settings
 
 if TYPE_CHECKING:
+    from holdfast.migrations.migrate import Entry
     from holdfast.runtime.assembly import Platform
 
 app = typer.Typer(help="Bring the database up to the code.", no_args_is_help=True)
@@ -39,6 +39,8 @@ def up(as_json: AsJson = False) -> None:
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
     """Show every revision and whether it is applied. Exit code 1 where the database and the code differ."""
+
+    from holdfast.migrations.migrate import State
 
     async def work(platform: Platform) -> list[Entry]:
         return await platform.revisions()

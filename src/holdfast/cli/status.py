@@ -7,11 +7,12 @@ from typing import Any
 from holdfast.cli._output import print_json, print_table, say
 from holdfast.cli._running import with_platform
 from holdfast.cli.settings import AsJson
-from holdfast.runtime.status import read_status
 
 
 def status(as_json: AsJson = False) -> None:
     """Show the engine and its isolation, the tables, the tenants' heads, the pool, versions and migrations."""
+    from holdfast.runtime.status import read_status
+
     found = with_platform(read_status, checked=False)
     if as_json:
         print_json(found)

@@ -17,7 +17,6 @@ from holdfast.cli._output import Progress, note, progress, say
 from holdfast.cli._running import INTERRUPTED
 from holdfast.cli._serve import listening_socket, log_to, serve
 from holdfast.cli._signals import stopping
-from holdfast.cli._welcome import welcome
 from holdfast.runtime.serving import Served, Serving, open_log
 from holdfast.runtime.settings import Settings, load_settings
 
@@ -40,6 +39,8 @@ def up(
     for variable in settings.unknown:
         note(f"{variable} is set and is no setting of Holdfast's.")
     if in_background:
+        from holdfast.cli._welcome import welcome
+
         served = detach(settings)
         say(welcome(settings, served))
         return
@@ -98,6 +99,8 @@ def _begin_log(settings: Settings, *, detached: bool) -> None:
 def _on_ready(
     platform: Platform, serving: Serving, served: Served, *, detached: bool
 ) -> Callable[[], None]:
+    from holdfast.cli._welcome import welcome
+
     def ready() -> None:
         logging.getLogger("holdfast").info("answering at %s", served.url)
         if not detached:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from holdfast.engines.port import Engine
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from holdfast.engines.port import Engine
     from holdfast.engines.postgres.provision import Logins
 
 ENGINES = MappingProxyType({"postgresql": "postgresql", "postgres": "postgresql", "memory": "memory"})
