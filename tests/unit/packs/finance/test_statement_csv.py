@@ -281,6 +281,12 @@ def test_rows_without_headings_are_not_repeated_in_the_error() -> None:
     assert "#1" in (error.hint or "")
 
 
+def test_what_stands_above_the_table_is_not_repeated_in_the_error() -> None:
+    error = refused("Holder;Erika Beispiel\n\nTag;Wert;Zweck\n31.01.2024;5,00;a\n01.02.2024;6,00;b\n", None)
+    assert "Tag, Wert, Zweck" in error.message
+    assert "Erika" not in str(error)
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
