@@ -24,11 +24,13 @@ _COLUMNS: Final = (
     "direction",
     "fee",
     "merchant",
+    "payer",
     "category",
     "id",
     "currency",
     "account",
     "status",
+    "foreign",
 )
 
 
@@ -38,11 +40,14 @@ class CsvMapping:
 
     `date`; then either `amount` (with `direction`, a column that says debit or credit, where amounts have no sign)
     or `debit` and `credit`; then `description`, one column or several that are joined. `fee` is taken off the amount.
+    `merchant` is the other side; where a bank names payee and payer apart, `payer` is it for money that comes in.
     `account` splits a file of several accounts; `status` leaves out what is pending or was reverted.
+    `foreign` is a column of amounts in another currency: a row that fills it is refused.
 
     `date_format` is `dmy`, `mdy`, `ymd` or a strptime format (several with `|`); without it the dates of the file
-    must tell. `decimal` likewise. `invert_sign` is for card files that write purchases as positive amounts.
-    `default_currency` is what the file does not say.
+    must tell. `decimal` likewise. `encoding` is for what cannot be told from the bytes, such as cp1250.
+    `invert_sign` is for card files that write purchases as positive amounts. `default_currency` is what the file
+    does not say. `skip_rows` counts from the top of the file, `skip_footer` rows that are not empty from its end.
     """
 
     date: str
@@ -53,14 +58,17 @@ class CsvMapping:
     fee: str | None = None
     description: tuple[str, ...] = ()
     merchant: str | None = None
+    payer: str | None = None
     category: str | None = None
     id: str | None = None
     currency: str | None = None
     account: str | None = None
     status: str | None = None
+    foreign: str | None = None
     date_format: str | None = None
     decimal: DecimalSign | None = None
     delimiter: str | None = None
+    encoding: str | None = None
     skip_rows: int = 0
     skip_footer: int = 0
     invert_sign: bool = False
@@ -144,7 +152,17 @@ def _problems(mapping: CsvMapping) -> Iterator[str]:
         yield "The decimal sign is a comma or a point."
     if mapping.delimiter is not None and len(mapping.delimiter) != 1:
         yield "The delimiter is one character."
+    if mapping.encoding is not None and not _is_encoding(mapping.encoding):
+        yield "The encoding is not one that Python knows."
     if mapping.account_type not in ACCOUNT_TYPES:
         yield f"The account type is one of {', '.join(ACCOUNT_TYPES)}."
     if mapping.skip_rows < 0 or mapping.skip_footer < 0:
         yield "Rows to skip are not negative."
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        "a".encode(name)
+    except LookupError:
+        return False
+    return True

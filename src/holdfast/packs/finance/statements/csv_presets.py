@@ -198,7 +198,7 @@ PRESETS: Final[tuple[Preset, ...]] = (
     _preset(
         "RBC",
         "Account Type",
-        "USD$",
+        foreign="USD$",
         date="Transaction Date",
         amount="CAD$",
         description=("Description 1", "Description 2"),
@@ -331,7 +331,7 @@ PRESETS: Final[tuple[Preset, ...]] = (
     # Germany, the Netherlands, France
     _preset(
         "DKB",
-        "Zahlungspflichtige*r",
+        payer="Zahlungspflichtige*r",
         date="Buchungsdatum",
         amount="Betrag (\u20ac)",
         description=("Zahlungsempf\u00e4nger*in", "Verwendungszweck"),

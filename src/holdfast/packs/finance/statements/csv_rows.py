@@ -45,14 +45,36 @@ class Reader:
 
     def draft(self, row: Row) -> Draft:
         """Raises BadCsv with the row and the column, never with what is in it."""
+        amount = self._amount(row)
+        merchant = self._merchant(row, amount)
         return Draft(
             posted=self._day(row),
-            amount=self._amount(row),
-            description=_description(self.table, row) or "Transaction",
-            merchant=clean(cell(self.table, row, "merchant")),
+            amount=amount,
+            description=self._description(row, merchant) or merchant or "Transaction",
+            merchant=merchant,
             category=clean(cell(self.table, row, "category")),
             bank_id=clean(cell(self.table, row, "id")),
         )
+
+    def _merchant(self, row: Row, amount: Decimal) -> str | None:
+        payer = clean(cell(self.table, row, "payer")) if amount > 0 else None
+        return payer or clean(cell(self.table, row, "merchant"))
+
+    def _description(self, row: Row, merchant: str | None) -> str:
+        """The mapped columns, joined, without what is empty, a lone dash or already said."""
+        parts: list[str] = []
+        for field, column in self.table.columns.items():
+            if not field.startswith("description"):
+                continue
+            text = (
+                merchant
+                if column == self.table.columns.get("merchant")
+                else clean(cell(self.table, row, field))
+            )
+            said = any((text or "").casefold() in part.casefold() for part in parts)
+            if text and any(map(str.isalnum, text)) and not said:
+                parts.append(text)
+        return " - ".join(parts)
 
     def _day(self, row: Row) -> date:
         try:
@@ -97,7 +119,7 @@ def cell(table: Table, row: Row, field: str) -> str:
     text = row.cell(table.columns[field])
     if match := re.fullmatch(r'="(.*)"', text):
         text = match[1]
-    return text.removeprefix("'").strip()
+    return text.strip("' ") if text.startswith("'") else text
 
 
 def place(table: Table, field: str, row: Row | None = None) -> str:
@@ -140,12 +162,3 @@ def _flipped(table: Table, rows: Sequence[Row]) -> frozenset[str]:
         if texts and all(text.startswith(("-", "(", "\u2212")) or text.endswith("-") for text in texts):
             flipped.add(field)
     return frozenset(flipped)
-
-
-def _description(table: Table, row: Row) -> str | None:
-    parts: list[str] = []
-    for field in table.columns:
-        text = clean(cell(table, row, field)) if field.startswith("description") else None
-        if text and not any(text.casefold() in part.casefold() for part in parts):
-            parts.append(text)
-    return " - ".join(parts) or clean(cell(table, row, "merchant"))

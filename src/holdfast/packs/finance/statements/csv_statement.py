@@ -35,6 +35,8 @@ def read_csv(text: str, *, mapping: CsvMapping | None, currency: str | None) -> 
     """The statements of a CSV file; `currency` is taken where neither a column nor a heading says it."""
     table = find_table(text, mapping)
     rows = [row for row in table.rows if _is_transaction(table, row)]
+    if foreign := next((row for row in rows if cell(table, row, "foreign")), None):
+        raise MixedCurrencies(where=place(table, "foreign", foreign))
     if rows and not any(_has_amount(table, row) for row in rows):
         raise BadCsv("No row has an amount.", where=place(table, "amount"), hint="Look at the mapping.")
     taken = [row for row in rows if _is_posted(table, row) and _has_amount(table, row)]

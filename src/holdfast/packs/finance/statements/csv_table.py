@@ -145,17 +145,22 @@ def _refuse_cut_end(text: str, rows: list[Row]) -> None:
         raise TruncatedStatement("The table ends in the middle of a row.", where=f"row {last.number}")
 
 
-def _regularity(rows: list[Row]) -> int:
-    """How much of a table these rows are: the cells in rows of the most common width above one."""
+def _width(rows: list[Row]) -> int:
+    """The width that most rows of several cells have; 0 where there is none."""
     widths = [len(row.cells) for row in rows if len(row.cells) > 1]
-    common = max(set(widths), key=widths.count, default=0)
-    return common * widths.count(common)
+    return max(set(widths), key=widths.count, default=0)
+
+
+def _regularity(rows: list[Row]) -> int:
+    """How much of a table these rows are: the cells in rows of the common width."""
+    width = _width(rows)
+    return width * sum(1 for row in rows if len(row.cells) == width)
 
 
 def _refusal(rows: list[Row], mapping: CsvMapping | None) -> StatementError:
     if _regularity(rows) < 4:
         return NotAStatement("This is neither OFX nor a table of columns.")
-    titles = next((row for row in rows if _are_headings(row)), None)
+    titles = next((row for row in rows if _are_headings(row, _width(rows))), None)
     if titles is None:
         return UnknownCsv("The table has no headings.", hint=_BY_NUMBER)
     names = [" ".join(cell.split())[:40] for cell in titles.cells[:30] if cell.strip()]
@@ -171,7 +176,10 @@ def _refusal(rows: list[Row], mapping: CsvMapping | None) -> StatementError:
     )
 
 
-def _are_headings(row: Row) -> bool:
-    """Headings are words. A row with a number or a date in it is data, and data is never repeated in a message."""
+def _are_headings(row: Row, width: int) -> bool:
+    """Headings are words, over the width of the table. Nothing else may end up in a message: a row with a number or
+    a date in it is data, and a shorter row above the table may name the account's holder.
+    """
     cells = [cell.strip() for cell in row.cells if cell.strip()]
-    return len(cells) > 1 and not any(re.search(r"[0-9]{2}|[0-9][.,][0-9]", cell) for cell in cells)
+    spans = len(row.cells) >= width and len(cells) * 2 > width
+    return spans and len(cells) > 1 and not any(re.search(r"[0-9]{2}|[0-9][.,][0-9]", cell) for cell in cells)

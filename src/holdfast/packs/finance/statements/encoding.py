@@ -10,7 +10,7 @@ import codecs
 import re
 from typing import Final
 
-from holdfast.packs.finance.statements.errors import NotAStatement
+from holdfast.packs.finance.statements.errors import BadMapping, NotAStatement
 
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -27,12 +27,19 @@ _HEAD: Final = 2048
 _SAMPLE: Final = 200_000
 
 
-def decode(data: bytes) -> str:
-    """The text of a statement, without byte order mark and with `\\n` line ends."""
-    text = _decode(data).removeprefix("\ufeff")
+def decode(data: bytes, encoding: str | None = None) -> str:
+    """The text of a statement with `\\n` line ends and no byte order mark; in `encoding` where it is given."""
+    text = (_decode_as(data, encoding) if encoding else _decode(data)).removeprefix("\ufeff")
     if "\x00" in text:
         raise NotAStatement("The file is binary.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode_as(data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except (LookupError, UnicodeError):
+        raise BadMapping(f"The file is not in {encoding}.", where="encoding") from None
 
 
 def _decode(data: bytes) -> str:
@@ -90,10 +97,8 @@ def _one_byte(data: bytes) -> str:
 
 def _looks_western(text: str) -> bool:
     """Western European words are mostly plain letters; Cyrillic, Greek or Chinese read as cp1252 are not."""
-    sample = text[:_SAMPLE]
-    letters = sum(character.isalpha() for character in sample)
-    foreign = sum(character > "\x7f" for character in sample)
-    return foreign * 4 <= letters
+    letters = [character for character in text[:_SAMPLE] if character.isalpha()]
+    return sum(character > "\x7f" for character in letters) * 3 <= len(letters)
 
 
 def _detected(data: bytes) -> str | None:

@@ -52,8 +52,6 @@ def looks_like_ofx(text: str) -> bool:
 
 def read_ofx(text: str, *, currency: str | None) -> list[Statement]:
     """Every statement of the file, in its order; `currency` is taken where the file does not say its own."""
-    if re.search(r"<(\w+:)?OFX\b", text, re.IGNORECASE) is None:
-        raise TruncatedStatement("The OFX file ends after its header.")
     tree = parse(text)
     sign = likely_sign(_amounts(tree))
     found = [
@@ -62,6 +60,8 @@ def read_ofx(text: str, *, currency: str | None) -> list[Statement]:
         for element in document.iter()
         if element.tag in _ACCOUNTS
     ]
+    if not found and re.search(r"</(\w+:)?OFX\s*>", text, re.IGNORECASE) is None:
+        raise TruncatedStatement("The OFX file ends before its first statement.")
     if not found:
         raise _no_statement(tree)
     return _with_ids(found)

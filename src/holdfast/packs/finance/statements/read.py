@@ -31,7 +31,7 @@ def read_statement(
     """
     data = _load(source)
     refuse_binary(data)
-    text = decode(data)
+    text = decode(data, mapping.encoding if mapping else None)
     default = _currency(currency)
     if looks_like_ofx(text):
         return read_ofx(text, currency=default)
