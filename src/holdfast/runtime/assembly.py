@@ -110,7 +110,7 @@ async def open_platform(
     everything = (realm_pack(), *enabled)
     catalog = catalog_of(everything)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(reach_database(settings, make=make, tell=tell))
+        database = await stack.enter_async_context(reach_database(settings, make=make, watch=serving, tell=tell))
         if make:
             await bring_up(database, everything, catalog, tell)
         engine = await open_engine(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import ConfigurationError, NotFound
+from holdfast.runtime.embedded import Keeper, start_embedded
 from holdfast.runtime.secrets import keep, make_home
 from holdfast.runtime.settings import Settings
 
@@ -53,11 +54,14 @@ class Database:
 
 
 @asynccontextmanager
-async def reach_database(settings: Settings, *, make: bool = False, tell: Tell = silent) -> AsyncIterator[Database]:
+async def reach_database(
+    settings: Settings, *, make: bool = False, watch: bool = False, tell: Tell = silent
+) -> AsyncIterator[Database]:
     """The database of these settings.
 
     An embedded one that does not run is started, and stopped at the end unless another process has come to use it. One
-    that was never made is made only if `make` says so; otherwise NotFound.
+    that was never made is made only if `make` says so; otherwise NotFound. With `watch` it is started again, at the same
+    address, when it ends before the block does.
     """
     if settings.engine == "memory":
         yield Database("memory", "memory://")
@@ -70,30 +74,20 @@ async def reach_database(settings: Settings, *, make: bool = False, tell: Tell =
                 where=f"HOLDFAST_HOME, {settings.home}",
                 hint="`holdfast up` makes one; or set HOLDFAST_HOME or DATABASE_URL to one that exists.",
             )
-        server = await _start(settings.home, tell)
+        keeper = Keeper(settings.home, await start_embedded(settings.home, tell))
+        watching = asyncio.create_task(keeper.watch()) if watch else None
         try:
-            yield _embedded_database(settings, server)
+            yield _embedded_database(settings, keeper.server)
         finally:
-            await asyncio.shield(asyncio.to_thread(server.stop))
+            if watching is not None:
+                watching.cancel()
+                await asyncio.wait([watching])
+            await asyncio.shield(asyncio.to_thread(keeper.server.stop))
 
 
 def has_embedded(home: Path) -> bool:
     """Whether this home has an embedded database, running or not."""
     return (home / "postgres" / "server.json").exists()
-
-
-async def _start(home: Path, tell: Tell) -> EmbeddedServer:
-    """A thread starts it, which cannot be interrupted: whoever is cancelled meanwhile waits for it and stops it."""
-    from holdfast.engines.postgres.embedded import EmbeddedServer
-
-    starting = asyncio.ensure_future(asyncio.to_thread(EmbeddedServer.start, home, progress=tell))
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        await asyncio.wait([starting])
-        if not starting.cancelled() and starting.exception() is None:
-            await asyncio.to_thread(starting.result().stop)
-        raise
 
 
 def _embedded_database(settings: Settings, server: EmbeddedServer) -> Database:

@@ -1,0 +1,64 @@
+"""The embedded server from asynchronous code: started once, started again when it dies under a server that needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from holdfast.engines.postgres.embedded import EmbeddedServer
+
+_LOOK_SECONDS = 1.0
+_RETRY_SECONDS = 5.0
+_log = logging.getLogger("holdfast.database")
+
+
+async def start_embedded(home: Path, tell: Callable[[str], None]) -> EmbeddedServer:
+    """Start or adopt the server of this home.
+
+    A thread does it, which cannot be interrupted: whoever is cancelled meanwhile waits for it and stops what it started.
+    """
+    from holdfast.engines.postgres.embedded import EmbeddedServer
+
+    starting = asyncio.ensure_future(asyncio.to_thread(EmbeddedServer.start, home, progress=tell))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await asyncio.to_thread(starting.result().stop)
+        raise
+
+
+class Keeper:
+    """Keeps the embedded server of a home up. `server` is the one that runs now."""
+
+    def __init__(self, home: Path, server: EmbeddedServer) -> None:
+        self._home = home
+        self.server = server
+
+    async def watch(self) -> None:
+        """Start it again whenever it has ended. Until cancelled."""
+        from holdfast.engines.postgres.embedded import running
+
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if await asyncio.to_thread(running, self._home) is None:
+                await self._restart()
+
+    async def _restart(self) -> None:
+        _log.warning("PostgreSQL has ended; starting it again")
+        try:
+            successor = await start_embedded(self._home, _log.info)
+        except HoldfastError as error:
+            _log.error("PostgreSQL does not start: %s", error)  # noqa: TRY400 (the error says it all)
+            await asyncio.sleep(_RETRY_SECONDS)
+            return
+        self.server.release()
+        self.server = successor
+        _log.warning("PostgreSQL runs again")
