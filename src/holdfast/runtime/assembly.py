@@ -110,11 +110,15 @@ async def open_platform(
     everything = (realm_pack(), *enabled)
     catalog = catalog_of(everything)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(reach_database(settings, make=make, watch=serving, tell=tell))
+        database = await stack.enter_async_context(
+            reach_database(settings, make=make, watch=serving, tell=tell)
+        )
         if make:
             await bring_up(database, everything, catalog, tell)
         engine = await open_engine(
-            database.url, logins=database.for_serving if serving else database.logins, pool_size=settings.pool_size
+            database.url,
+            logins=database.for_serving if serving else database.logins,
+            pool_size=settings.pool_size,
         )
         stack.push_async_callback(engine.aclose)
         _demand_isolation(engine, settings)
@@ -141,12 +145,16 @@ async def open_store(
     and in a store that forgets, the tables of `packs` are made when they are missing. `packs` come beside those that the
     settings enable.
     """
-    settings = load_settings().changed("open_store(…)", database_url=url, home=None if home is None else str(home))
+    settings = load_settings().changed(
+        "open_store(…)", database_url=url, home=None if home is None else str(home)
+    )
     async with open_platform(settings, packs=packs or (), make=settings.development) as platform:
         yield platform.store
 
 
-async def bring_up(database: Database, packs: Sequence[Pack], catalog: Catalog, tell: Tell = silent) -> list[str]:
+async def bring_up(
+    database: Database, packs: Sequence[Pack], catalog: Catalog, tell: Tell = silent
+) -> list[str]:
     """Make the roles and apply what is pending, as far as the logins allow; returns the revisions applied."""
     if database.admin_url is None:
         return []

@@ -95,7 +95,9 @@ def _embedded_database(settings: Settings, server: EmbeddedServer) -> Database:
 
     passwords = role_passwords(settings.home)
     logins = logins_for(server.admin_url, EMBEDDED_DATABASE, passwords)
-    return Database("postgresql", logins.runtime, logins, embedded=True, admin_url=server.admin_url, passwords=passwords)
+    return Database(
+        "postgresql", logins.runtime, logins, embedded=True, admin_url=server.admin_url, passwords=passwords
+    )
 
 
 def _own_database(settings: Settings) -> Database:
