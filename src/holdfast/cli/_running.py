@@ -19,9 +19,7 @@ T = TypeVar("T")
 INTERRUPTED = 130
 
 
-def with_platform(
-    work: Callable[[Platform], Awaitable[T]], *, make: bool = False, checked: bool = True
-) -> T:
+def with_platform(work: Callable[[Platform], Awaitable[T]], *, make: bool = False, checked: bool = True) -> T:
     """What `work` makes of the open platform. `make` and `checked` are `open_platform`'s."""
     settings = load_settings()
 
@@ -48,5 +46,3 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         note("Interrupted.")
         raise typer.Exit(INTERRUPTED) from None
-
-

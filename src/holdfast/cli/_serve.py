@@ -44,7 +44,9 @@ def listening_socket(settings: Settings) -> Iterator[socket.socket]:
             taken.listen(_BACKLOG)
         except PermissionError:
             raise ConfigurationError(
-                f"Port {settings.port} is for administrators alone.", where=where, hint="Choose one above 1023."
+                f"Port {settings.port} is for administrators alone.",
+                where=where,
+                hint="Choose one above 1023.",
             ) from None
         except OSError as error:
             raise ConfigurationError(

@@ -36,12 +36,16 @@ def add(
 @app.command("list")
 def list_(tenant: TenantArgument, as_json: AsJson = False) -> None:
     """List the members of a tenant."""
-
     from holdfast.runtime.people import members_of
 
     async def work(platform: Platform) -> list[dict[str, Any]]:
         return [
-            {"user": str(member.user_id), "email": member.email, "name": member.name, "role": member.role.value}
+            {
+                "user": str(member.user_id),
+                "email": member.email,
+                "name": member.name,
+                "role": member.role.value,
+            }
             for member in await members_of(platform.store, tenant)
         ]
 

@@ -39,7 +39,6 @@ def up(as_json: AsJson = False) -> None:
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
     """Show every revision and whether it is applied. Exit code 1 where the database and the code differ."""
-
     from holdfast.migrations.migrate import State
 
     async def work(platform: Platform) -> list[Entry]:
@@ -47,9 +46,13 @@ def status(as_json: AsJson = False) -> None:
 
     entries = with_platform(work, checked=False)
     if as_json:
-        print_json([{"id": e.id, "branch": e.branch, "message": e.message, "state": e.state} for e in entries])
+        print_json(
+            [{"id": e.id, "branch": e.branch, "message": e.message, "state": e.state} for e in entries]
+        )
     else:
-        print_table(["Revision", "Branch", "State", "What"], [(e.id, e.branch, e.state, e.message) for e in entries])
+        print_table(
+            ["Revision", "Branch", "State", "What"], [(e.id, e.branch, e.state, e.message) for e in entries]
+        )
     if any(entry.state is not State.APPLIED for entry in entries):
         note("The database and the code differ: see `holdfast migrate up`.")
         raise typer.Exit(1)

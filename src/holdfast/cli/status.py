@@ -28,7 +28,10 @@ def _print(found: dict[str, Any]) -> None:
     rows = [
         ("Holdfast", f"{found['versions']['holdfast']}, Python {found['versions']['python']}"),
         ("Server", at),
-        ("Database", f"{database['server']}{', embedded' if database['embedded'] else ''}, {database['url']}"),
+        (
+            "Database",
+            f"{database['server']}{', embedded' if database['embedded'] else ''}, {database['url']}",
+        ),
         ("Isolation", f"{database['isolation']} ({found['isolation_means']})"),
         *([("Pool", f"at most {pool['max']} connections")] if pool else []),
         ("Migrations", _migrations(migrations)),
@@ -51,7 +54,11 @@ def _print(found: dict[str, Any]) -> None:
 
 def _migrations(found: dict[str, Any]) -> str:
     pending = found["pending"]
-    return f"{len(pending)} pending: {', '.join(pending)}" if pending else f"{found['applied']} applied, none pending"
+    return (
+        f"{len(pending)} pending: {', '.join(pending)}"
+        if pending
+        else f"{found['applied']} applied, none pending"
+    )
 
 
 def _yes(value: bool) -> str:

@@ -38,7 +38,6 @@ def add(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List all tenants, the oldest first."""
-
     from holdfast.runtime.people import all_tenants
 
     async def work(platform: Platform) -> list[dict[str, Any]]:

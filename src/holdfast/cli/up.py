@@ -96,9 +96,7 @@ def _begin_log(settings: Settings, *, detached: bool) -> None:
     log_to(*handlers)
 
 
-def _on_ready(
-    platform: Platform, serving: Serving, served: Served, *, detached: bool
-) -> Callable[[], None]:
+def _on_ready(platform: Platform, serving: Serving, served: Served, *, detached: bool) -> Callable[[], None]:
     from holdfast.cli._welcome import welcome
 
     def ready() -> None:

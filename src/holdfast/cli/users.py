@@ -23,7 +23,9 @@ MAX_PASSWORD_LINE = 4_096
 @app.command("add")
 def add(
     email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
-    name: Annotated[str | None, typer.Option(help="The person's name; the address where it is not given.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The person's name; the address where it is not given.")
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
     ] = False,

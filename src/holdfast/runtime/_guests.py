@@ -141,7 +141,9 @@ async def _remove(platform: Platform, people: Iterable[UUID], tenants: Iterable[
     return removed
 
 
-async def _delete_all(directory: Directory, entity: type[Entity], where: Mapping[str, Collection[UUID]]) -> int:
+async def _delete_all(
+    directory: Directory, entity: type[Entity], where: Mapping[str, Collection[UUID]]
+) -> int:
     rows = await directory.select_all(entity, dict(where))
     async with directory.open(_REASON) as session:
         for row in rows:

@@ -96,7 +96,11 @@ def origins(text: str) -> tuple[str, ...]:
     found = names(text)
     for origin in found:
         parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.netloc
+            or f"{parts.scheme}://{parts.netloc}" != origin
+        ):
             raise ValueError("holds something that is no origin such as https://app.example.org")
     return found
 

@@ -56,7 +56,7 @@ class Keeper:
         try:
             successor = await start_embedded(self._home, _log.info)
         except HoldfastError as error:
-            _log.error("PostgreSQL does not start: %s", error)  # noqa: TRY400 (the error says it all)
+            _log.error("PostgreSQL does not start: %s", error)
             await asyncio.sleep(_RETRY_SECONDS)
             return
         self.server.release()

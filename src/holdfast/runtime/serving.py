@@ -56,7 +56,9 @@ class Serving:
         """Raises Conflict where another process serves this home."""
         make_home(home)
         handle = _open_lock(home)
-        deadline = time.monotonic() + _LOOKING_SECONDS  # someone may just be looking, with a lock of their own
+        deadline = (
+            time.monotonic() + _LOOKING_SECONDS
+        )  # someone may just be looking, with a lock of their own
         while not _lock(handle, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 os.close(handle)
@@ -136,7 +138,11 @@ def open_log(home: Path) -> int:
 
 def _taken(home: Path) -> Conflict:
     served = find_served(home)
-    what = f"process {served.pid} at {served.url}" if served and served.pid else "it is just starting or stopping"
+    what = (
+        f"process {served.pid} at {served.url}"
+        if served and served.pid
+        else "it is just starting or stopping"
+    )
     return Conflict(
         f"Holdfast already serves this home: {what}.",
         where=str(home),

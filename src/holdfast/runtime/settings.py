@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from holdfast.errors import ConfigurationError
 from holdfast.runtime import _values as values
-from holdfast.runtime._sources import Given, read_environment, read_env_file, read_toml
+from holdfast.runtime._sources import Given, read_env_file, read_environment, read_toml
 from holdfast.runtime._values import DatabaseUrl, Network
 from holdfast.tenancy.isolation import Isolation
 
@@ -93,7 +93,10 @@ class Settings:
         values.isolation,
     )
     cors_origins: tuple[str, ...] = _setting(
-        "HOLDFAST_CORS_ORIGINS", "", "Web origins whose pages may call the API; none without it.", values.origins
+        "HOLDFAST_CORS_ORIGINS",
+        "",
+        "Web origins whose pages may call the API; none without it.",
+        values.origins,
     )
     trusted_proxies: tuple[Network, ...] = _setting(
         "HOLDFAST_TRUSTED_PROXIES",
@@ -172,8 +175,6 @@ def load_settings(folder: Path | None = None, environ: Mapping[str, str] | None 
     }
     settings = Settings(**_parsed(given), sources=_merged({}, given), unknown=found.unknown)
     return _checked(settings)
-
-
 
 
 def _parsed(given: Mapping[str, Given]) -> dict[str, Any]:

@@ -139,7 +139,9 @@ def test_a_broken_file_says_where(tmp_path: Path) -> None:
 
 
 def test_an_env_file_may_belong_to_others_too(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text('# ours\nexport HOLDFAST_HOST="h # x"\nOTHER=a=b\n\nHOLDFAST_PORT=5 # five\n')
+    (tmp_path / ".env").write_text(
+        '# ours\nexport HOLDFAST_HOST="h # x"\nOTHER=a=b\n\nHOLDFAST_PORT=5 # five\n'
+    )
     settings = load(tmp_path)
     assert (settings.host, settings.port) == ("h # x", 5)
 

@@ -40,7 +40,9 @@ def import_statement(
         str | None, typer.Option("--map", help="A CSV's columns: date=Posted,amount=Amount,description=Text")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="A TOML file with a CSV's columns.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be added; write nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Import a bank statement. Importing it twice adds nothing."""
@@ -80,7 +82,9 @@ def _mapping(columns: str | None, file: Path | None) -> CsvMapping | None:
 def _choose(statements: list[Statement], number: str | None) -> Statement:
     """The one statement that is meant."""
     if number is not None:
-        statements = [s for s in statements if s.account_number_tail and number.endswith(s.account_number_tail)]
+        statements = [
+            s for s in statements if s.account_number_tail and number.endswith(s.account_number_tail)
+        ]
     if len(statements) == 1:
         return statements[0]
     if not statements:
@@ -122,7 +126,9 @@ def _print(plan: ImportPlan, statement: Statement, *, dry_run: bool) -> None:
     if dry_run:
         _print_lines(plan)
     would = "would be " if dry_run else ""
-    made = f" ({would}made: {plan.account.account_type}, {plan.account.currency})" if plan.makes_account else ""
+    made = (
+        f" ({would}made: {plan.account.account_type}, {plan.account.currency})" if plan.makes_account else ""
+    )
     typer.echo(f"Account {plan.account.name}{made}")
     left_out = f", {statement.left_out} left out: pending, reverted or repeated" if statement.left_out else ""
     typer.echo(f"{len(plan.new)} {would}added, {plan.known} already there{left_out}")

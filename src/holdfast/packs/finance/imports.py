@@ -77,7 +77,9 @@ async def _store(store: Store, scope: Scope, plan: ImportPlan) -> None:
 def _new_account(statement: Statement, name: str) -> FinancialAccount:
     if statement.currency not in _CURRENCIES:
         raise InvalidInput(
-            "Accounts are kept in one of " + ", ".join(_CURRENCIES) + ", and the statement is in none of them."
+            "Accounts are kept in one of "
+            + ", ".join(_CURRENCIES)
+            + ", and the statement is in none of them."
         )
     return FinancialAccount.model_validate(
         {
