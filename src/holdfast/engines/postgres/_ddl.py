@@ -45,10 +45,20 @@ def statements(step: Step, roles: Roles) -> list[str]:
             return [f"drop function if exists {signature}" for signature in plan_signatures(schema)]
 
 
+def ledger(roles: Roles) -> str:
+    """What makes the ledger of revisions; idempotent."""
+    return _file("sql/ledger.sql", roles)
+
+
+def _file(name: str, roles: Roles) -> str:
+    text = files("holdfast.engines.postgres").joinpath(name).read_text()
+    for role in ("owner", "runtime", "realm", "maintenance"):
+        text = text.replace(f":{role}", quoted(getattr(roles, role)))
+    return text
+
+
 def _log(roles: Roles) -> list[str]:
-    text = files("holdfast.engines.postgres").joinpath("sql/log.sql").read_text()
-    for name in ("owner", "runtime", "realm", "maintenance"):
-        text = text.replace(f":{name}", quoted(getattr(roles, name)))
+    text = _file("sql/log.sql", roles)
     wall = [s for table in LOG_TABLES for s in _wall(f"holdfast.{table}", table, roles, owner=None)]
     wall += _restrict(
         "holdfast.field_history",

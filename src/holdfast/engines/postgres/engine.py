@@ -27,7 +27,7 @@ from holdfast.engines.port import (
     RowWrite,
     WritePlan,
 )
-from holdfast.engines.postgres._ddl import statements
+from holdfast.engines.postgres._ddl import ledger, statements
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
@@ -244,6 +244,7 @@ class PostgresEngine:
                     await connection.execute(
                         "set local lock_timeout = '60s'; select pg_advisory_xact_lock(7271626)"
                     )
+                    await connection.execute(ledger(self._logins.roles))
                     if await _is_applied(connection, revision):
                         return
                     for step in steps:
@@ -338,8 +339,6 @@ async def _roll_back(connection: asyncpg.Connection) -> None:
 
 async def _is_applied(connection: asyncpg.Connection, revision: str) -> bool:
     """Whether another migrator was faster; the advisory lock is held."""
-    if await connection.fetchval("select to_regclass('holdfast.revisions')") is None:
-        return False
     return bool(
         await connection.fetchval(
             "select exists (select from holdfast.revisions where revision = $1)", revision

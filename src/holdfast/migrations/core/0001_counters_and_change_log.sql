@@ -1,17 +1,8 @@
 -- PostgreSQL, for a database called holdfast. Written for review; the steps are what is applied.
 
 -- create the counters, the change log and the field history
--- The tenants' counters, the change log, the field history and the ledger of revisions.
+-- The tenants' counters, the change log and the field history.
 -- "holdfast_owner", "holdfast_runtime", "holdfast_realm" and "holdfast_maintenance" are replaced by quoted role names, :tenant by the row policy.
-
-create schema if not exists holdfast;
-
-create table if not exists holdfast.revisions (
-  revision text primary key,
-  checksum text not null,
-  applied_at timestamptz not null default now(),
-  applied_by text not null default session_user
-);
 
 -- One row a tenant. Room on each page for the versions that a busy tenant leaves behind.
 create table if not exists holdfast.tenant_heads (
@@ -73,8 +64,6 @@ end $$;
 
 revoke all on function holdfast.guard(), holdfast.lock_tenant(uuid) from public;
 grant execute on function holdfast.lock_tenant(uuid) to "holdfast_runtime";
-grant usage on schema holdfast to "holdfast_runtime", "holdfast_realm", "holdfast_maintenance";
-grant select on holdfast.revisions to "holdfast_runtime", "holdfast_realm", "holdfast_maintenance";
 grant select, insert, update on holdfast.tenant_heads to "holdfast_runtime";
 grant select, insert on holdfast.changes, holdfast.field_history to "holdfast_runtime";
 grant select, delete on holdfast.tenant_heads, holdfast.changes, holdfast.field_history to "holdfast_maintenance";

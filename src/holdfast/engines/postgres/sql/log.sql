@@ -1,14 +1,5 @@
--- The tenants' counters, the change log, the field history and the ledger of revisions.
+-- The tenants' counters, the change log and the field history.
 -- :owner, :runtime, :realm and :maintenance are replaced by quoted role names, :tenant by the row policy.
-
-create schema if not exists holdfast;
-
-create table if not exists holdfast.revisions (
-  revision text primary key,
-  checksum text not null,
-  applied_at timestamptz not null default now(),
-  applied_by text not null default session_user
-);
 
 -- One row a tenant. Room on each page for the versions that a busy tenant leaves behind.
 create table if not exists holdfast.tenant_heads (
@@ -70,8 +61,6 @@ end $$;
 
 revoke all on function holdfast.guard(), holdfast.lock_tenant(uuid) from public;
 grant execute on function holdfast.lock_tenant(uuid) to :runtime;
-grant usage on schema holdfast to :runtime, :realm, :maintenance;
-grant select on holdfast.revisions to :runtime, :realm, :maintenance;
 grant select, insert, update on holdfast.tenant_heads to :runtime;
 grant select, insert on holdfast.changes, holdfast.field_history to :runtime;
 grant select, delete on holdfast.tenant_heads, holdfast.changes, holdfast.field_history to :maintenance;
