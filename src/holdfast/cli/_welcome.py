@@ -15,7 +15,7 @@ from holdfast.runtime.serving import Served
 from holdfast.runtime.settings import Settings
 from holdfast.runtime.version import holdfast_version
 
-_TOKEN_OF = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+_PICK = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
 
 
 def welcome(settings: Settings, served: Served) -> str:
@@ -27,7 +27,7 @@ def welcome(settings: Settings, served: Served) -> str:
             "Try it in another terminal, in this folder:",
             "",
             f"  TOKEN=$(curl -s {served.url}/auth/login -H 'Content-Type: application/json' \\",
-            f"    -d @{shlex.quote(_from_here(demo))} | {_TOKEN_OF})",
+            f"    -d @{shlex.quote(_from_here(demo))} | {_PICK})",
             f'  curl -s {served.url}/{_list_path(settings)} -H "Authorization: Bearer $TOKEN"',
             f"  {command(settings)} status",
             "",

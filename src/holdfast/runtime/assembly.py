@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from holdfast.accounts.accounts import Accounts
+from holdfast.accounts.entities import User
 from holdfast.accounts.mail import FileMailSender
 from holdfast.engines.port import Engine
 from holdfast.engines.registry import open_engine
-from holdfast.errors import ConfigurationError, IsolationTooWeak, MigrationsPending
+from holdfast.errors import ConfigurationError, IsolationTooWeak, MigrationsPending, Unavailable
 from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
 from holdfast.migrations.revision import Revision
@@ -32,7 +33,7 @@ from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
 from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
 from holdfast.store.store import Store
-from holdfast.tenancy.scope import Scope
+from holdfast.tenancy.scope import REALM_TENANT, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,11 @@ async def open_platform(
         database = await stack.enter_async_context(
             reach_database(settings, make=make, watch=serving, tell=tell)
         )
-        if make:
-            await bring_up(database, everything, catalog, tell)
-        engine = await open_engine(
-            database.url,
-            logins=database.for_serving if serving else database.logins,
-            pool_size=settings.pool_size,
-        )
+        with _told_of(database):
+            if make:
+                await bring_up(database, everything, catalog, tell)
+            logins = database.for_serving if serving else database.logins
+            engine = await open_engine(database.url, logins=logins, pool_size=settings.pool_size)
         stack.push_async_callback(engine.aclose)
         _demand_isolation(engine, settings)
         if database.engine == "memory":
@@ -132,6 +131,7 @@ async def open_platform(
         platform = Platform(settings, database, store, accounts, enabled, holdfast_version())
         if checked:
             refuse_pending(await platform.revisions())
+            await _reach_realm(platform)
         yield platform
 
 
@@ -180,7 +180,8 @@ async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
                 where="DATABASE_ADMIN_URL",
                 hint="Set it to a login that may become the owner of the database.",
             )
-        return await bring_up(database, packs, catalog_of(packs), tell)
+        with _told_of(database):
+            return await bring_up(database, packs, catalog_of(packs), tell)
 
 
 def refuse_pending(entries: Sequence[Entry]) -> None:
@@ -189,6 +190,34 @@ def refuse_pending(entries: Sequence[Entry]) -> None:
     pending = [entry.id for entry in entries if entry.state is State.PENDING]
     if pending:
         raise MigrationsPending(where=", ".join(pending))
+
+
+@contextmanager
+def _told_of(database: Database) -> Iterator[None]:
+    """Say which database it was that did not answer, and what to look at."""
+    try:
+        yield
+    except Unavailable as error:
+        error.where = error.where or database.name
+        error.hint = error.hint or (
+            "`holdfast up` sets its logins again."
+            if database.embedded
+            else "Is it running, and do host, port, user and password hold?"
+        )
+        raise
+
+
+async def _reach_realm(platform: Platform) -> None:
+    """People are behind a login of their own. Better now than at the first request: raises ConfigurationError."""
+    try:
+        async with platform.store.session(Scope.realm(reason="reach the realm")) as session:
+            await session.find(User, REALM_TENANT)
+    except Unavailable as error:
+        raise ConfigurationError(
+            f"The realm's login does not hold: {error.message}.",
+            where=str(platform.settings.home / "database.json"),
+            hint="Bring this file from where the roles were made, or run `holdfast migrate roles` with DATABASE_ADMIN_URL.",
+        ) from error
 
 
 def _demand_isolation(engine: Engine, settings: Settings) -> None:

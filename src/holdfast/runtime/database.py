@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import ConfigurationError, NotFound
 from holdfast.runtime.embedded import Keeper, start_embedded
-from holdfast.runtime.secrets import keep, make_home
+from holdfast.runtime.secrets import keep, make_home, read_private
 from holdfast.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Database:
         return f"Database(engine={self.engine!r}, embedded={self.embedded})"
 
     @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return "the embedded database" if self.embedded else "DATABASE_URL or DATABASE_ADMIN_URL"
+
+    @property
     def for_serving(self) -> Logins | None:
         """What a server needs: neither the administrator's login, nor the ones that prune and back up."""
         return self.logins and replace(self.logins, admin=None, maintenance=None, backup=None)
@@ -66,7 +72,7 @@ async def reach_database(
     if settings.engine == "memory":
         yield Database("memory", "memory://")
     elif not settings.embedded:
-        yield _own_database(settings)
+        yield _own_database(settings, make=make)
     else:
         if not make and not has_embedded(settings.home):
             raise NotFound(
@@ -77,7 +83,7 @@ async def reach_database(
         keeper = Keeper(settings.home, await start_embedded(settings.home, tell))
         watching = asyncio.create_task(keeper.watch()) if watch else None
         try:
-            yield _embedded_database(settings, keeper.server)
+            yield _embedded_database(settings, keeper.server, make=make)
         finally:
             if watching is not None:
                 watching.cancel()
@@ -90,23 +96,23 @@ def has_embedded(home: Path) -> bool:
     return (home / "postgres" / "server.json").exists()
 
 
-def _embedded_database(settings: Settings, server: EmbeddedServer) -> Database:
+def _embedded_database(settings: Settings, server: EmbeddedServer, *, make: bool) -> Database:
     from holdfast.engines.postgres.provision import logins_for
 
-    passwords = role_passwords(settings.home)
+    passwords = role_passwords(settings.home, make=make)
     logins = logins_for(server.admin_url, EMBEDDED_DATABASE, passwords)
     return Database(
         "postgresql", logins.runtime, logins, embedded=True, admin_url=server.admin_url, passwords=passwords
     )
 
 
-def _own_database(settings: Settings) -> Database:
+def _own_database(settings: Settings, *, make: bool) -> Database:
     from holdfast.engines.postgres.provision import database_of, logins_for
 
     runtime, admin = settings.database_url, settings.database_admin_url
     base, aim = admin or runtime, runtime or admin
     assert base is not None and aim is not None  # noqa: S101, PT018 (neither of them: embedded)
-    passwords = role_passwords(settings.home)
+    passwords = role_passwords(settings.home, make=make and admin is not None)
     runtime_url = runtime.text if runtime else None
     logins = logins_for(base.text, database_of(aim.text), passwords, runtime_url=runtime_url)
     if admin is None:
@@ -142,19 +148,29 @@ def roles_script(settings: Settings) -> str:
     url = settings.database_url or settings.database_admin_url
     runtime_url = settings.database_url.text if settings.database_url else None
     database = database_of(url.text) if url else EMBEDDED_DATABASE
-    return roles_sql(database, role_passwords(settings.home), runtime_url=runtime_url)
+    passwords = role_passwords(settings.home, make=True)
+    if runtime_url is not None:
+        own = unquote(urlsplit(runtime_url).password or "")
+        passwords = {**passwords, "runtime": own} if own else _without_runtime(passwords)
+    return roles_sql(database, passwords, runtime_url=runtime_url)
 
 
-def role_passwords(home: Path) -> dict[str, str]:
-    """The passwords of the roles that Holdfast makes; random, made once."""
+def _without_runtime(passwords: Mapping[str, str]) -> dict[str, str]:
+    return {role: password for role, password in passwords.items() if role != "runtime"}
+
+
+def role_passwords(home: Path, *, make: bool = False) -> dict[str, str]:
+    """The passwords of the roles that Holdfast makes. Where there are none yet: new ones if `make` says so, else none."""
     from holdfast.engines.postgres.provision import new_passwords
 
-    make_home(home)
     path = home / "database.json"
-    content = keep(path, lambda: json.dumps(new_passwords(), indent=2).encode() + b"\n")
+    if make:
+        make_home(home)
+        content: bytes | None = keep(path, lambda: json.dumps(new_passwords(), indent=2).encode() + b"\n")
+    else:
+        content = read_private(path)
     try:
-        found = json.loads(content)
-        return {str(role): str(password) for role, password in found.items()}
+        return {str(role): str(password) for role, password in json.loads(content or b"{}").items()}
     except (ValueError, AttributeError):
         raise ConfigurationError(
             "The file with the database logins cannot be read.",

@@ -6,7 +6,7 @@ import platform as python
 from typing import Any, Protocol, runtime_checkable
 
 from holdfast.accounts.entities import Tenant
-from holdfast.errors import HoldfastError
+from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime.assembly import Platform
 from holdfast.runtime.serving import find_served
@@ -75,7 +75,10 @@ async def _database(platform: Platform) -> dict[str, Any]:
 
 async def _tables(platform: Platform) -> list[dict[str, Any]]:
     schemas = list(platform.catalog)
-    found = (await platform.store.engine.inspect(schemas)).findings
+    try:
+        found = (await platform.store.engine.inspect(schemas)).findings
+    except Forbidden:
+        found = tuple(f"{schema.name}: unknown, this login may not look" for schema in schemas)
     return [
         {
             "name": schema.name,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime._guests import Guests, log_verification, remove_guests, remove_leftovers, welcome_guests
 from holdfast.runtime._verify_api import check_api
@@ -192,7 +192,10 @@ async def _carry_out(name: str, check: Check, run: Verification) -> Result:
 
 async def _inspect(run: Verification) -> tuple[list[str], tuple[str, ...]]:
     schemas = list(run.platform.catalog)
-    inspection = await run.platform.store.engine.inspect(schemas)
+    try:
+        inspection = await run.platform.store.engine.inspect(schemas)
+    except Forbidden:
+        raise NotChecked("the runtime's login may not look; set DATABASE_ADMIN_URL") from None
     return [schema.name for schema in schemas], inspection.findings
 
 
