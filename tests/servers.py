@@ -23,7 +23,8 @@ WHEEL_VERSION = 18
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """For servers whose data nobody will miss. Never for a test of durability."""
 
-_HOMES = Path(tempfile.gettempdir()) / f"holdfast-tests-{os.getuid()}"
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 * 1024**3
 
 
 def bin_dir_of(major: int) -> Path:
@@ -34,6 +35,15 @@ def bin_dir_of(major: int) -> Path:
     if major == WHEEL_VERSION:
         pytest.fail(f"PostgreSQL {major} comes with the locked requirements and is not there")
     pytest.skip(f"WARNING: PostgreSQL {major} is not on this machine; nothing was tested on it")
+
+
+def _homes() -> Path:
+    """Below it are all homes. In memory where there is room: making a database is then twice as fast."""
+    fits = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM
+    return (_MEMORY if fits else Path(tempfile.gettempdir())) / f"holdfast-tests-{os.getuid()}"
+
+
+_HOMES = _homes()
 
 
 @pytest.fixture(scope="session", params=VERSIONS, ids=lambda major: f"postgres{major}")
@@ -59,9 +69,7 @@ def discard(home: Path) -> None:
     server = running(home)
     if server is not None:
         server.stop(force=True)
-    outside = server is not None and not server.data_dir.is_relative_to(home.resolve())
-    if server is not None and outside:
-        shutil.rmtree(server.data_dir.parent, ignore_errors=True)
+        shutil.rmtree(server.data_dir.parent, ignore_errors=True)  # it may lie outside the home
     shutil.rmtree(home, ignore_errors=True)
 
 
