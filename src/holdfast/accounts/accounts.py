@@ -23,7 +23,6 @@ from holdfast.accounts.registration import Registration
 from holdfast.accounts.sessions import Sessions, TokenIssuer
 from holdfast.accounts.sweep import sweep
 from holdfast.errors import Busy, NotFound, StaleVersion
-from holdfast.identity.email import parse_email
 from holdfast.identity.passwords import PasswordHasher
 from holdfast.identity.principal import Principal, Role
 from holdfast.identity.refresh import RefreshTokens
@@ -215,7 +214,6 @@ class Accounts:
             break
         else:
             raise Busy("this user is changing too often")
-        self._authenticator.forget_user(user.id)
         if not active:
             await self._sessions.end_all(user.id)
 
@@ -239,10 +237,6 @@ class Accounts:
     async def remove_member(self, tenant: TenantName, email: str, *, actor: Principal | None = None) -> None:
         """End a membership. Raises NotFound, Conflict for the last owner, Forbidden where the `actor` may not."""
         await self._members.remove(tenant, email, actor=actor)
-
-    def failures_id(self, email: str) -> UUID:
-        """The row in which failed logins of this address are counted, whether it has an account or not."""
-        return self._attempts.key(parse_email(email).key).row_id
 
     async def sweep(self) -> int:
         """Delete what has run out: a job for once an hour."""
