@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from holdfast.api.cors import Cors
-from holdfast.api.data.routes import DataRoutes, Match
+from holdfast.api.data.routes import ROOT, DataRoutes, Match
 from holdfast.api.exchange import (
     REQUEST_ID,
     ClientGone,
@@ -211,8 +211,9 @@ def _http_1(scope: AsgiScope) -> bool:
 
 
 def _route_of(scope: AsgiScope) -> str:
+    """The framework's route, by its path without values and, as every route in the log, without the version."""
     route: Any = scope.get("route")
-    return str(getattr(route, "path", "(no route)"))
+    return str(getattr(route, "path", "(no route)")).removeprefix(ROOT)
 
 
 def _log_access(method: str, route: str, status: int, began: float) -> None:

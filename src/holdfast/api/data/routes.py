@@ -46,6 +46,11 @@ class Resource:
     entity: type[Entity]
     path: str
 
+    @property
+    def plain_path(self) -> str:
+        """The path without the version."""
+        return self.path.removeprefix(ROOT)
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -85,13 +90,13 @@ class DataRoutes:
         """What stands at `path`; None where it is not a data path, a last part that is no id included."""
         resource = self.paths.get(path)
         if resource is not None:
-            return Match(resource, None, resource.path)
+            return Match(resource, None, resource.plain_path)
         head, _, tail = path.rpartition("/")
         resource = self.paths.get(head)
         if resource is None:
             return None
         try:
-            return Match(resource, parse_id(tail), resource.path + "/{id}")
+            return Match(resource, parse_id(tail), resource.plain_path + "/{id}")
         except ValueError:
             return None
 
