@@ -17,7 +17,20 @@ import httpx
 from pydantic import Field, JsonValue
 from starlette.types import ASGIApp
 
-from holdfast import Digits, Entity, Index, MaxLength, Owned, Pack, Ref, Shared, Store, Synced, Unique
+from holdfast import (
+    Digits,
+    Entity,
+    Index,
+    MaxLength,
+    Owned,
+    Pack,
+    Ref,
+    Shared,
+    Store,
+    Synced,
+    Unique,
+    Unjournaled,
+)
 from holdfast.accounts.accounts import Accounts
 from holdfast.accounts.entities import ENTITIES, RealmEvent
 from holdfast.accounts.log import Event
@@ -84,7 +97,13 @@ class Notice(Entity, table="notices", policies=(Shared(write="admin"),)):
     text: str
 
 
-LAB = Pack("lab", (Sample, Part, Notice), short_paths={"samples": Sample})
+class Reading(Entity, table="readings", policies=(Shared(), Unjournaled(), Index("taken_at"))):
+    """One of a firehose, which comes in by bulk."""
+
+    taken_at: datetime
+
+
+LAB = Pack("lab", (Sample, Part, Notice, Reading), short_paths={"samples": Sample})
 
 
 class Outbox:

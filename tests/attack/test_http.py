@@ -342,7 +342,10 @@ async def test_a_row_over_its_limit_is_refused(ada: httpx.AsyncClient) -> None:
     assert _refused(answer, 413)["code"] == "too_large"
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(deployment: Deployment, token: str) -> None:
+@pytest.mark.parametrize("path", [ACCOUNTS, "/auth/login"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    deployment: Deployment, token: str, path: str
+) -> None:
     sent: list[Any] = []
     parts = iter([0, 10])
 
@@ -353,7 +356,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(deployment: Deploymen
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await app_of(deployment, body_seconds=0.01)(raw_scope("POST", ACCOUNTS, token), receive, send)
+    await app_of(deployment, body_seconds=0.01)(raw_scope("POST", path, token), receive, send)
     assert sent[0]["status"] == 408
 
 

@@ -7,7 +7,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.api_platform import Deployment, account
+from holdfast import Pack
+from holdfast.errors import DeclarationError
+from tests.api_platform import Deployment, Notice, Sample, account, app_of
 from tests.unit.api.scenario import Scenario, assert_problem, play
 
 ACCOUNTS = "/api/v1/data/finance/financial_accounts"
@@ -269,3 +271,22 @@ async def test_every_kind_of_field_comes_back_as_it_went_in(ada: httpx.AsyncClie
     made = await ada.post(SAMPLES, json=sent)
     assert made.status_code == 201
     assert {name: made.json()[name] for name in sent} == sent
+
+
+async def test_a_firehose_is_read_here_and_written_elsewhere(ada: httpx.AsyncClient) -> None:
+    assert (await ada.get("/data/lab/readings?taken_at__gt=2026-01-01T00:00:00Z")).status_code == 200
+    refused = await ada.post("/data/lab/readings", json={"taken_at": "2026-01-01T00:00:00Z"})
+    assert refused.status_code == 501
+    assert_problem(refused, code="not_supported")
+    described = (await ada.get("/openapi.json")).json()["paths"]
+    assert described["/api/v1/data/lab/readings"].keys() == {"get"}
+    assert described["/api/v1/data/lab/readings/{id}"].keys() == {"parameters", "get"}
+
+
+@pytest.mark.parametrize(
+    "path", ["health", "auth/login", "data/lab/parts", "docs", "/openapi.json/", "/notes"]
+)
+def test_a_short_path_that_is_taken_is_a_mistake_of_the_declaration(path: str) -> None:
+    lab = Pack("lab", (Sample, Notice), short_paths={path: Sample, "notes": Notice})
+    with pytest.raises(DeclarationError):
+        app_of(Deployment(packs=(lab,)))

@@ -24,7 +24,7 @@ from holdfast.api.errors import MethodNotAllowed, UnsupportedMediaType
 from holdfast.api.exchange import Header, Reply, Request
 from holdfast.api.settings import ApiSettings
 from holdfast.engines.port import Outcome
-from holdfast.errors import NotFound, StaleVersion
+from holdfast.errors import DeclarationError, NotFound, StaleVersion
 from holdfast.model.entity import Entity
 from holdfast.model.ids import parse_id
 from holdfast.model.pack import Pack
@@ -35,6 +35,7 @@ from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 
 ROOT = "/api/v1"
+_RESERVED = frozenset({"api", "auth", "data", "docs", "health", "openapi.json"})
 _JSON: Header = (b"content-type", b"application/json")
 
 
@@ -179,7 +180,10 @@ class DataRoutes:
 
 
 def resource_paths(store: Store, packs: Iterable[Pack]) -> dict[str, Resource]:
-    """Path → resource: for each entity its canonical path, its short paths below `/api/v1`, and both without it."""
+    """Path → resource: for each entity its canonical path, its short paths below `/api/v1`, and both without it.
+
+    Raises DeclarationError for a short path that another entity or the API itself has.
+    """
     paths: dict[str, Resource] = {}
     for pack in packs:
         for entity in pack.entities:
@@ -189,8 +193,14 @@ def resource_paths(store: Store, packs: Iterable[Pack]) -> dict[str, Resource]:
             resource = Resource(schema, entity, f"{ROOT}/data/{pack.name}/{schema.table}")
             short = [f"/{path.strip('/')}" for path, named in pack.short_paths.items() if named is entity]
             for path in (f"/data/{pack.name}/{schema.table}", *short):
-                paths[path] = paths[ROOT + path] = resource
+                _enter(paths, path, resource)
     return paths
+
+
+def _enter(paths: dict[str, Resource], path: str, resource: Resource) -> None:
+    if path in paths or (path.split("/")[1] in _RESERVED and path != resource.plain_path):
+        raise DeclarationError("this path is taken", where=f"{resource.schema.pack}: {path}")
+    paths[path] = paths[ROOT + path] = resource
 
 
 def _row_id(match: Match) -> UUID:
