@@ -10,18 +10,18 @@ from starlette.exceptions import HTTPException
 
 from holdfast.api.data.json_body import is_json
 from holdfast.api.errors import Malformed, MethodNotAllowed, NoSuchPath, UnsupportedMediaType
-from holdfast.api.exchange import Reply, read_headers, too_large
+from holdfast.api.exchange import Reply, read_headers
 from holdfast.api.problems import incident_reply, plain_reply, problem_reply
 from holdfast.errors import HoldfastError, InvalidInput
 
 
-class BodyTooLarge(HTTPException):
-    """A body over its limit, in the one form that the framework's own reading of bodies lets pass."""
+class BodyRefused(HTTPException):
+    """A body that is not read to its end, in the one form that the framework's own reading of bodies lets pass."""
 
-    def __init__(self, limit: int) -> None:
-        """`limit` is in bytes."""
-        super().__init__(413)
-        self.problem = too_large(limit)
+    def __init__(self, problem: HoldfastError) -> None:
+        """`problem` says why."""
+        super().__init__(problem.status)
+        self.problem = problem
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -51,7 +51,7 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
 
 def _translated(error: HTTPException) -> HoldfastError | None:
     """The framework's own exceptions as ours; None for what a route raised itself."""
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, BodyRefused):
         return error.problem
     match error.status_code:
         case 400:
