@@ -38,7 +38,7 @@ async def slow() -> None:
         (slow, False, "timeout"),
     ],
 )
-async def test_a_part_answers_in_time_or_fails(ask: object, ok: bool, problem: str | None) -> None:  # noqa: FBT001
+async def test_a_part_answers_in_time_or_fails(ask: object, ok: bool, problem: str | None) -> None:
     part = await check_part("database", ask, seconds=0.05)  # type: ignore[arg-type]
     assert (part.ok, part.problem) == (ok, problem)
     assert part.seconds < 5
