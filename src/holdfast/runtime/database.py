@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import ConfigurationError, NotFound
 from holdfast.runtime.embedded import Keeper, start_embedded
-from holdfast.runtime.secrets import keep, make_home, read_private
+from holdfast.runtime.secrets import keep, read_private
 from holdfast.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -165,7 +165,6 @@ def role_passwords(home: Path, *, make: bool = False) -> dict[str, str]:
 
     path = home / "database.json"
     if make:
-        make_home(home)
         content: bytes | None = keep(path, lambda: json.dumps(new_passwords(), indent=2).encode() + b"\n")
     else:
         content = read_private(path)

@@ -34,7 +34,6 @@ class Secrets:
 
 def load_secrets(home: Path) -> Secrets:
     """The secrets of this home; those that are missing are made. Raises ConfigurationError for a file others can read."""
-    make_home(home)
     pem = keep(home / "signing-key.pem", lambda: SigningKey.generate().to_pem())
     return Secrets(SigningKey.from_pem(pem), _random(home / "refresh.secret"), cursor_secret(home))
 
@@ -48,7 +47,6 @@ def passing_secrets() -> Secrets:
 
 def cursor_secret(home: Path) -> bytes:
     """The secret that signs page cursors, alone: it needs no cryptography library."""
-    make_home(home)
     return _random(home / "cursor.secret")
 
 
@@ -73,6 +71,7 @@ def make_home(home: Path) -> None:
 
 def keep(path: Path, make: Callable[[], bytes]) -> bytes:
     """The content of a private file; made by `make` where there is none, by one process only."""
+    make_home(path.parent)
     found = read_private(path)
     if found is None:
         _write_once(path, make())

@@ -187,6 +187,8 @@ async def _carry_out(name: str, check: Check, run: Verification) -> Result:
         outcome, evidence = "failed", str(failure)
     except HoldfastError as error:
         outcome, evidence = "failed", str(error)
+    except Exception as error:  # noqa: BLE001 (the other checks are carried out all the same)
+        outcome, evidence = "failed", f"the check itself broke: {type(error).__name__}"
     return Result(name, outcome, evidence, time.monotonic() - began)
 
 
