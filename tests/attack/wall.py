@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 from psycopg import sql
@@ -33,6 +34,8 @@ Connection = psycopg.Connection[Any]
 
 FOLDERS_OF_A, FOLDERS_OF_B = 5, 3
 """Of A's, three are Ann's and two are Abe's."""
+COUNT_OF_BOB = 777
+"""Stands in Bob's notices and in nobody else's."""
 
 
 @dataclass(slots=True)
@@ -124,6 +127,15 @@ def refused(state: str) -> Iterator[None]:
     assert caught.value.sqlstate == state, f"{caught.value.sqlstate}: {caught.value}"
 
 
+@asynccontextmanager
+async def backend(store: Store) -> AsyncIterator[asyncpg.Connection]:
+    """The one connection of a store with a pool of one, between two calls."""
+    engine = store.engine
+    assert isinstance(engine, PostgresEngine)
+    async with engine._reader() as connection:
+        yield connection
+
+
 def everyone(scope: Scope) -> Scope:
     """The same tenant, all owners."""
     return Scope.system(scope.tenant_id, reason="test")
@@ -148,7 +160,7 @@ async def _build(server: EmbeddedServer, database: str) -> Wall:
             ("abe", wall.abe, 2),
             ("bob", wall.bob, FOLDERS_OF_B),
         ):
-            wall.rows[name] = await _fill(store, scope, count)
+            wall.rows[name] = await _fill(store, scope, count, COUNT_OF_BOB if name == "bob" else 0)
         return wall
     finally:
         await engine.aclose()
@@ -175,14 +187,14 @@ async def member(store: Store, *, of: Scope | None = None) -> Scope:
     return Scope.for_user(Principal(user_id, tenant_id, None, Role.OWNER, None))
 
 
-async def _fill(store: Store, scope: Scope, count: int) -> list[Entity]:
+async def _fill(store: Store, scope: Scope, folders: int, count: int) -> list[Entity]:
     rows: list[Entity] = []
-    for number in range(count):
+    for number in range(folders):
         folder = Folder(label=f"{scope.user_id} {number}")
         paper = Paper(folder_id=folder.id, title=f"paper {number}", rank=number + 1)
         async with store.session(scope) as session:
-            for row in (folder, paper, Notice(text=f"notice {number}")):
+            for row in (folder, paper, Notice(text=f"notice {number}", count=count)):
                 await session.put(row)
                 rows.append(row)
-    await store.ingest(scope, [Reading(sensor=f"s{number}") for number in range(count)])
+    await store.ingest(scope, [Reading(sensor=f"s{number}") for number in range(folders)])
     return rows
