@@ -23,6 +23,7 @@ from holdfast.accounts.registration import Registration
 from holdfast.accounts.sessions import Sessions, TokenIssuer
 from holdfast.accounts.sweep import sweep
 from holdfast.errors import Busy, NotFound, StaleVersion
+from holdfast.identity.email import parse_email
 from holdfast.identity.passwords import PasswordHasher
 from holdfast.identity.principal import Principal, Role
 from holdfast.identity.refresh import RefreshTokens
@@ -237,6 +238,10 @@ class Accounts:
     async def remove_member(self, tenant: TenantName, email: str, *, actor: Principal | None = None) -> None:
         """End a membership. Raises NotFound, Conflict for the last owner, Forbidden where the `actor` may not."""
         await self._members.remove(tenant, email, actor=actor)
+
+    def failures_id(self, email: str) -> UUID:
+        """The row in which failed logins of this address are counted, whether it has an account or not."""
+        return self._attempts.key(parse_email(email).key).row_id
 
     async def sweep(self) -> int:
         """Delete what has run out: a job for once an hour."""
