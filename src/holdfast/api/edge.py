@@ -32,9 +32,9 @@ from holdfast.api.exchange import (
     refuse_declared_length,
     too_large,
 )
-from holdfast.api.framework import BodyRefused
+from holdfast.api.framework import REPORTED, BodyRefused
 from holdfast.api.limits import AuthLimit
-from holdfast.api.problems import incident_reply, problem_reply
+from holdfast.api.problems import incident_reply, problem_reply, report_incident
 from holdfast.api.settings import ApiSettings
 from holdfast.errors import HoldfastError
 
@@ -137,10 +137,12 @@ class Edge:
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001
-            # The framework raises again what it has answered; what it has not, is answered here.
+            # The framework raises again what it has answered. An answer that breaks off is cut by the server.
             if outgoing.status == 0:
                 await _send_reply(send, incident_reply(error), always)
                 outgoing.status = 500
+            elif REPORTED not in scope:
+                report_incident(error)
         return outgoing.status, _route_of(scope)
 
 

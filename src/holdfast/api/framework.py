@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +13,9 @@ from holdfast.api.errors import Malformed, MethodNotAllowed, NoSuchPath, Unsuppo
 from holdfast.api.exchange import Reply, read_headers
 from holdfast.api.problems import incident_reply, plain_reply, problem_reply
 from holdfast.errors import HoldfastError, InvalidInput
+
+REPORTED: Final = "holdfast.reported"
+"""In the scope of a request whose unforeseen error stands in the log already."""
 
 
 class BodyRefused(HTTPException):
@@ -103,5 +106,6 @@ def _field_name(location: tuple[Any, ...]) -> str:
     return "".join(c if c.isprintable() else "?" for c in ".".join(parts)[:64])
 
 
-async def _on_unforeseen(_: Request, error: Exception) -> Response:
+async def _on_unforeseen(request: Request, error: Exception) -> Response:
+    request.scope[REPORTED] = True
     return _response(incident_reply(error))

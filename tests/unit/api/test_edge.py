@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -231,6 +233,14 @@ def _broken_router() -> APIRouter:
     async def teapot() -> None:
         raise HTTPException(418, detail=CANARY)
 
+    @router.get("/breaks-off")
+    async def breaks_off() -> StreamingResponse:
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"first"
+            raise RuntimeError(CANARY)
+
+        return StreamingResponse(lines())
+
     @router.post("/reads")
     async def reads(request: Request) -> int:
         return len(await request.body())
@@ -264,6 +274,16 @@ async def test_what_nobody_foresaw_is_an_incident_and_says_nothing(
     assert "Error" in record.getMessage()
     assert "tests" in record.getMessage()
     assert CANARY not in caplog.text + answer.text
+
+
+async def test_an_answer_that_breaks_off_is_an_incident_too(
+    broken: ASGIApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client_of(broken) as client:
+        with contextlib.suppress(AssertionError):  # the test's transport insists on a whole answer
+            await client.get("/broken/breaks-off")
+    assert len([record for record in caplog.records if record.name == "holdfast.api"]) == 1
+    assert CANARY not in caplog.text
 
 
 async def test_a_fault_of_the_store_is_an_incident(
