@@ -128,6 +128,16 @@ async def test_locks_grow_and_knocking_does_not_extend_them(realm: Realm, accoun
         await fail(accounts, 1)
 
 
+async def test_knocking_at_a_locked_account_uses_nothing_up_for_its_owner(
+    realm: Realm, accounts: Accounts
+) -> None:
+    await fail(accounts, 5)
+    for _ in range(120):
+        assert isinstance(await outcome(accounts.login(ADA, WRONG)), RateLimited)
+    realm.clock.advance(seconds=60)
+    assert isinstance(await outcome(accounts.login(ADA, PASSWORD)), Grant)
+
+
 async def test_failures_are_counted_by_all_processes_and_survive_a_restart(
     realm: Realm, accounts: Accounts
 ) -> None:

@@ -91,6 +91,19 @@ async def test_no_earlier_mail_takes_an_account_over(realm: Realm, accounts: Acc
     assert isinstance(await outcome(accounts.login(ADA, PASSWORD)), Grant)
 
 
+async def test_of_two_mails_answered_at_once_one_takes_effect(realm: Realm, accounts: Accounts) -> None:
+    for round_ in range(12):
+        email = f"ada{round_}@example.com"
+        await accounts.register(email, "Mallory", WRONG)
+        await accounts.register(email, "Ada", PASSWORD)
+        tokens = [token_in(mail) for mail in realm.mails()[-2:]]
+        results = await asyncio.gather(*(outcome(accounts.verify_email(token)) for token in tokens))
+        assert results.count(None) == 1
+        right = (WRONG, PASSWORD)[results.index(None)]
+        for password in (WRONG, PASSWORD):
+            assert isinstance(await outcome(accounts.login(email, password)), Grant) is (password == right)
+
+
 async def test_registering_a_known_address_changes_nothing_and_tells_its_owner(
     realm: Realm, accounts: Accounts, ada: None
 ) -> None:
