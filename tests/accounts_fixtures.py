@@ -20,6 +20,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import asyncpg
 import pytest
 
 from holdfast.accounts.accounts import Accounts
@@ -28,6 +29,9 @@ from holdfast.accounts.log import Event
 from holdfast.accounts.mail import FileMailSender
 from holdfast.engines.memory import MemoryEngine
 from holdfast.engines.port import Batch, Engine, Row, Stored, Transaction
+from holdfast.engines.postgres.embedded import EmbeddedServer
+from holdfast.engines.postgres.engine import PostgresEngine
+from holdfast.engines.postgres.provision import new_passwords, provision
 from holdfast.errors import HoldfastError
 from holdfast.identity.passwords import Cost, PasswordHasher
 from holdfast.identity.signing import SigningKey
@@ -36,12 +40,14 @@ from holdfast.model.diff import diff, first_steps
 from holdfast.model.entity import Entity
 from holdfast.model.query import Query
 from holdfast.model.schema import EntitySchema
+from holdfast.model.steps import CreateLog
 from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 
 CHEAP = Cost(passes=1, memory_kib=8, lanes=1)
 KEY = SigningKey.generate()
 SECRET = b"\x07" * 32
+_PASSWORDS = new_passwords()
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 ADA, GRACE, EVE = "ada@example.com", "grace@example.org", "eve@example.net"
@@ -152,8 +158,27 @@ async def memory_engine() -> MemoryEngine:
     return engine
 
 
+@asynccontextmanager
+async def open_postgres(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    """A database with the realm's tables, made once a run and emptied before each test."""
+    server: EmbeddedServer = request.getfixturevalue("wheel_server")
+    logins = await provision(server.admin_url, database="accounts", passwords=_PASSWORDS)
+    engine = await PostgresEngine.open(logins, pool_size=10)
+    try:
+        await engine.apply((*first_steps(diff((), schemas())), CreateLog()), revision="realm_1", checksum="-")
+        admin = await asyncpg.connect(logins.admin)
+        await admin.execute(
+            "truncate " + ", ".join(f"realm.{schema.table}" for schema in schemas()) + " cascade"
+        )
+        await admin.close()
+        yield engine
+    finally:
+        await engine.aclose()
+
+
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Engine]]] = {
-    "memory": open_memory
+    "memory": open_memory,
+    "postgres": open_postgres,
 }
 
 

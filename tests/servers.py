@@ -58,6 +58,17 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
         discard(home)
 
 
+@pytest.fixture(scope="session")
+def wheel_server() -> Iterator[EmbeddedServer]:
+    """The embedded version alone, for tests that are parametrised by something else already."""
+    remove_abandoned()
+    home = new_home()
+    try:
+        yield EmbeddedServer.start(home, bin_dir=bin_dir_of(WHEEL_VERSION), settings=FAST)
+    finally:
+        discard(home)
+
+
 def new_home() -> Path:
     """A folder with a short path that names this process, so that a later run can tell whether it is still needed."""
     _HOMES.mkdir(mode=0o700, exist_ok=True)
