@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS = 10.0
 UNWANTED = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV")
 
 
-class Failed(Exception):  # noqa: N818 - not an error of this program
+class Failed(Exception):
     """What to tell the user instead of a traceback."""
 
 

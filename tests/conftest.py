@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-from tests.servers import postgres_server
+from tests.servers import postgres_server, wheel_server
 
-__all__ = ["postgres_server"]
+__all__ = ["postgres_server", "wheel_server"]
 
 
 def pytest_configure() -> None:

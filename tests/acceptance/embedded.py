@@ -91,8 +91,11 @@ def connect(server: EmbeddedServer | str) -> psycopg.Connection[Any]:
 def kill_server(pid: int) -> None:
     """`kill -9` of the postmaster and all of its children, at once."""
     postmaster = psutil.Process(pid)
-    everyone = [postmaster, *postmaster.children(recursive=True)]
-    for process in everyone:
+    kill_all([postmaster, *postmaster.children(recursive=True)])
+
+
+def kill_all(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 

@@ -215,7 +215,6 @@ class Accounts:
             break
         else:
             raise Busy("this user is changing too often")
-        self._authenticator.forget_user(user.id)
         if not active:
             await self._sessions.end_all(user.id)
 

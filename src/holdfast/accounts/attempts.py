@@ -105,12 +105,16 @@ class LoginAttempts:
 
         Counted afterwards, two hundred guesses sent at once would all be looked at before the first of them counted.
         """
-        _refuse_after(self._accounts.hit(key.text, self._monotonic()))
+        counted = False
         for _ in range(_TRIES):
             row = await self._read(key)
             now = self._clock()
             record = _record(row)
             _refuse_after(record.retry_after(_seconds(now)))
+            if not counted:
+                # Behind the lock: whoever knocks at a locked account uses nothing up for its owner.
+                _refuse_after(self._accounts.hit(key.text, self._monotonic()))
+                counted = True
             after = after_failure(record, _seconds(now), policy=self._policy)
             if await self._store(key, row, after, now):
                 return after.locked_until is not None and after.locks > record.locks

@@ -94,10 +94,6 @@ class Authenticator:
         """A session has ended."""
         self._forget(lambda p: p.session_id == session_id, lambda c: c.session_id == session_id)
 
-    def forget_user(self, user_id: UUID) -> None:
-        """A person has been deactivated."""
-        self._forget(lambda p: p.user_id == user_id, lambda c: c.user_id == user_id)
-
     def forget_member(self, tenant_id: UUID, user_id: UUID) -> None:
         """A membership has ended or changed."""
         who = (tenant_id, user_id)

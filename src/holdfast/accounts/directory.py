@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from holdfast.accounts.entities import Credential, LoginSession, Membership, Tenant, User, Verification
+from holdfast.accounts.entities import (
+    Credential,
+    LoginSession,
+    Membership,
+    Tenant,
+    User,
+    Verification,
+    membership_id,
+)
 from holdfast.accounts.grant import TenantAccess
 from holdfast.errors import NotFound
 from holdfast.identity.principal import Principal
@@ -96,17 +104,24 @@ class Directory:
 
     async def principal(self, claims: AccessClaims, *, now: datetime) -> Principal | None:
         """Whom a verified token stands for, None where its session, person or membership does not stand any more."""
-        async with self.open("check a token") as session:
-            login = await session.find(LoginSession, claims.session_id)
-            if login is None or login.user_id != claims.user_id or has_ended(login, now):
-                return None
-            user = await session.find(User, claims.user_id)
-        if user is None or not user.is_active:
+        schema = self._store.catalog.schema
+        scope = Scope.realm(reason="check a token")
+        member = membership_id(claims.tenant_id, claims.user_id)
+        keys = (
+            (schema(LoginSession), claims.session_id),
+            (schema(User), claims.user_id),
+            (schema(Membership), member),
+        )
+        session_row, user_row, member_row = await self._store.read_together(scope, keys)
+        if session_row is None or user_row is None or member_row is None:
             return None
-        membership = await self.membership(claims.tenant_id, claims.user_id)
-        if membership is None or membership.standing is None or membership.epoch != claims.epoch:
+        login, membership = LoginSession.stored(session_row), Membership.stored(member_row)
+        role = membership.standing
+        if login.user_id != claims.user_id or has_ended(login, now) or not user_row["is_active"]:
             return None
-        return Principal(user.id, claims.tenant_id, login.id, membership.standing, login.device)
+        if role is None or membership.epoch != claims.epoch:
+            return None
+        return Principal(claims.user_id, claims.tenant_id, login.id, role, login.device)
 
     async def select_all(self, entity: type[E], where: dict[str, Any]) -> list[E]:
         """Every row that matches, however many."""

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from holdfast.accounts.directory import SLUG, Directory, TenantName, as_id
-from holdfast.accounts.entities import Membership, Tenant, User
+from holdfast.accounts.entities import Membership, Tenant, User, new_membership
 from holdfast.accounts.log import Event, RealmLog
 from holdfast.accounts.people import checked_name
 from holdfast.errors import Busy, Conflict, Duplicate, Forbidden, NotFound, StaleVersion
@@ -45,7 +45,7 @@ class Members:
         name, owner = checked_name(name), await self.user(owner_email)
         for attempt in range(_TRIES):
             tenant = Tenant(name=name, slug=slug_for(name, plain=attempt == 0))
-            membership = Membership(tenant_id=tenant.id, user_id=owner.id, role="owner")
+            membership = new_membership(tenant.id, owner.id, Role.OWNER)
             try:
                 async with self._directory.open("add a tenant") as session:
                     await session.batch([tenant, membership])
@@ -142,7 +142,7 @@ def _changed(
     tenant: Tenant, user: User, present: Membership | None, role: Role | None, *, now: datetime
 ) -> Membership:
     if present is None:
-        return Membership(tenant_id=tenant.id, user_id=user.id, role=(role or Role.VIEWER).value)
+        return new_membership(tenant.id, user.id, role or Role.VIEWER)
     if role is None:
         return present.model_copy(update={"ended_at": now, "epoch": present.epoch + 1})
     return present.model_copy(update={"role": role.value, "ended_at": None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from holdfast.accounts.entities import Credential, Membership, Tenant, User
+from holdfast.accounts.entities import Credential, Membership, Tenant, User, new_membership
 from holdfast.accounts.grant import TenantAccess
 from holdfast.errors import InvalidInput
 from holdfast.identity.email import EmailAddress
@@ -46,7 +46,7 @@ def new_person(address: EmailAddress, *, name: str, password_hash: str, verified
         user=user,
         credential=Credential(user_id=user.id, hash=password_hash),
         tenant=tenant,
-        membership=Membership(tenant_id=tenant.id, user_id=user.id, role="owner"),
+        membership=new_membership(tenant.id, user.id, Role.OWNER),
     )
 
 

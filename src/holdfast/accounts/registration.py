@@ -67,11 +67,9 @@ class Registration:
         person = new_person(address, name=name, password_hash=password_hash, verified=False)
         known = await self._directory.user_by_email(address.key)
         if known is None and await self._store_new(address, person):
-            return (
-                await self._sessions.begin(person.user, person.access, device=device)
-                if self._development
-                else None
-            )
+            if not self._development:
+                return None
+            return await self._sessions.begin(person.user, person.access, device=device)
         known = known or await self._directory.user_by_email(address.key)
         if known is None:
             raise Busy("this registration met another one")
@@ -83,15 +81,7 @@ class Registration:
         if not _TOKEN.fullmatch(token):
             raise _no_token()
         for _ in range(_TRIES):
-            answered = await self._directory.verification(_hash(token))
-            user = await self._directory.user(answered.user_id) if answered else None
-            if (
-                answered is None
-                or user is None
-                or user.email_verified
-                or self._clock() >= answered.expires_at
-            ):
-                raise _no_token()
+            answered, user = await self._unanswered(token)
             if await self._answer(answered, user):
                 if answered.password_hash is not None:
                     await self._sessions.end_all(user.id)
@@ -142,6 +132,14 @@ class Registration:
             await session.put(verification)
         await self._log.record(Event.REGISTRATION_REPEATED, user_id=user.id)
         await self._send(address, mail)
+
+    async def _unanswered(self, token: str) -> tuple[Verification, User]:
+        """What a token still stands for, and who would be verified. Raises InvalidInput."""
+        asked = await self._directory.verification(_hash(token))
+        user = await self._directory.user(asked.user_id) if asked else None
+        if asked is None or user is None or user.email_verified or self._clock() >= asked.expires_at:
+            raise _no_token()
+        return asked, user
 
     def _ask(self, user: User) -> tuple[str, Verification]:
         token = f"ev_{secrets.token_urlsafe(32)}"

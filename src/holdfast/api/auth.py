@@ -112,9 +112,10 @@ def _add_entrances(router: APIRouter, platform: Platform) -> None:
     accounts = platform.accounts
 
     @router.post("/register", status_code=202, response_model=Accepted, responses={201: {"model": Tokens}})
-    async def register(body: Registration) -> Response:
+    async def register(body: Registration, device: Device) -> Response:
         """Register. 202 with the same body for every address; a development store signs in at once, with 201."""
-        grant = await accounts.register(body.email, body.name, body.password.get_secret_value())
+        password = body.password.get_secret_value()
+        grant = await accounts.register(body.email, body.name, password, device=device)
         if grant is not None and platform.development:
             return JSONResponse(_tokens(grant).model_dump(mode="json", exclude_none=True), status_code=201)
         return JSONResponse(Accepted().model_dump(mode="json"), status_code=202)

@@ -7,6 +7,7 @@ never a path's or a query's values.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -17,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from holdfast.api.cors import Cors
-from holdfast.api.data.routes import DataRoutes, Match
+from holdfast.api.data.routes import ROOT, DataRoutes, Match
+from holdfast.api.errors import BodyTimeout
 from holdfast.api.exchange import (
     REQUEST_ID,
     ClientGone,
@@ -28,10 +30,11 @@ from holdfast.api.exchange import (
     leaves_much_unread,
     read_headers,
     refuse_declared_length,
+    too_large,
 )
-from holdfast.api.framework import BodyTooLarge
+from holdfast.api.framework import REPORTED, BodyRefused
 from holdfast.api.limits import AuthLimit
-from holdfast.api.problems import incident_reply, problem_reply
+from holdfast.api.problems import incident_reply, problem_reply, report_incident
 from holdfast.api.settings import ApiSettings
 from holdfast.errors import HoldfastError
 
@@ -127,34 +130,46 @@ class Edge:
                 reply.headers.append((b"connection", b"close"))
             await _send_reply(send, reply, always)
             return reply.status, "(refused)"
-        incoming = _Incoming(receive, limit)
+        incoming = _Incoming(receive, limit=limit, seconds=self._settings.body_seconds)
         outgoing = _Outgoing(send, always, incoming, may_close=_http_1(scope) and leaves_much_unread(headers))
         try:
             await self._framework(scope, incoming, outgoing)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001
-            # The framework raises again what it has answered; what it has not, is answered here.
+            # The framework raises again what it has answered. An answer that breaks off is cut by the server.
             if outgoing.status == 0:
                 await _send_reply(send, incident_reply(error), always)
                 outgoing.status = 500
+            elif REPORTED not in scope:
+                report_incident(error)
         return outgoing.status, _route_of(scope)
 
 
 class _Incoming:
-    """The framework's `receive`: refuses a body longer than `limit` while it comes in."""
+    """The framework's `receive`: refuses a body that is too long, or too slow, while it comes in."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, *, limit: int, seconds: float) -> None:
         self._receive = receive
         self._limit = limit
+        self._seconds = seconds
+        self._deadline: float | None = None
         self._size = 0
         self.complete = False
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        if self.complete:
+            return await self._receive()  # waits for the client to go away, however long
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise BodyRefused(BodyTimeout()) from None
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
-            raise BodyTooLarge(self._limit)
+            raise BodyRefused(too_large(self._limit))
         self.complete = not message.get("more_body", False)
         return message
 
@@ -211,8 +226,9 @@ def _http_1(scope: AsgiScope) -> bool:
 
 
 def _route_of(scope: AsgiScope) -> str:
+    """The framework's route, by its path without values and, as every route in the log, without the version."""
     route: Any = scope.get("route")
-    return str(getattr(route, "path", "(no route)"))
+    return str(getattr(route, "path", "(no route)")).removeprefix(ROOT)
 
 
 def _log_access(method: str, route: str, status: int, began: float) -> None:

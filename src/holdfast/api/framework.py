@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -10,18 +10,21 @@ from starlette.exceptions import HTTPException
 
 from holdfast.api.data.json_body import is_json
 from holdfast.api.errors import Malformed, MethodNotAllowed, NoSuchPath, UnsupportedMediaType
-from holdfast.api.exchange import Reply, read_headers, too_large
+from holdfast.api.exchange import Reply, read_headers
 from holdfast.api.problems import incident_reply, plain_reply, problem_reply
 from holdfast.errors import HoldfastError, InvalidInput
 
+REPORTED: Final = "holdfast.reported"
+"""In the scope of a request whose unforeseen error stands in the log already."""
 
-class BodyTooLarge(HTTPException):
-    """A body over its limit, in the one form that the framework's own reading of bodies lets pass."""
 
-    def __init__(self, limit: int) -> None:
-        """`limit` is in bytes."""
-        super().__init__(413)
-        self.problem = too_large(limit)
+class BodyRefused(HTTPException):
+    """A body that is not read to its end, in the one form that the framework's own reading of bodies lets pass."""
+
+    def __init__(self, problem: HoldfastError) -> None:
+        """`problem` says why."""
+        super().__init__(problem.status)
+        self.problem = problem
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -51,7 +54,7 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
 
 def _translated(error: HTTPException) -> HoldfastError | None:
     """The framework's own exceptions as ours; None for what a route raised itself."""
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, BodyRefused):
         return error.problem
     match error.status_code:
         case 400:
@@ -103,5 +106,6 @@ def _field_name(location: tuple[Any, ...]) -> str:
     return "".join(c if c.isprintable() else "?" for c in ".".join(parts)[:64])
 
 
-async def _on_unforeseen(_: Request, error: Exception) -> Response:
+async def _on_unforeseen(request: Request, error: Exception) -> Response:
+    request.scope[REPORTED] = True
     return _response(incident_reply(error))

@@ -47,8 +47,10 @@ class Grant(Protocol):
 class Accounts(Protocol):
     """People and their sessions. Every call raises errors of `holdfast.errors` alone."""
 
-    async def register(self, email: str, name: str, password: str) -> Grant | None:
-        """Enter a person, known or not; signs them in at once (a grant) on a development store alone."""
+    async def register(
+        self, email: str, name: str, password: str, *, device: str | None = None
+    ) -> Grant | None:
+        """Enter a person, known or not. A grant comes back on a development store alone, for a person who is new."""
 
     async def login(
         self, email: str, password: str, *, tenant: str | None = None, device: str | None = None
@@ -62,7 +64,7 @@ class Accounts(Protocol):
         """End the session."""
 
     async def switch(self, principal: Principal, tenant: str) -> Grant:
-        """Tokens for another tenant of the same person, in the same session. Raises Forbidden or NotFound."""
+        """Tokens for another tenant of the same person, in the same session. Raises Forbidden."""
 
     async def tenants(self, user_id: UUID) -> Sequence[Tenant]:
         """The tenants in which a person is a member."""

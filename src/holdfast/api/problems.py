@@ -12,6 +12,7 @@ import math
 import secrets
 import traceback
 from http.client import responses
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -23,6 +24,7 @@ from holdfast.errors import HoldfastError, InvalidInput, NotAuthenticated
 PROBLEM: Final = b"application/problem+json"
 _TYPE = "urn:holdfast:error:"
 _FRAMES = 30
+_MOST_FIELDS = 64
 _log = logging.getLogger("holdfast.api")
 
 
@@ -43,7 +45,9 @@ def describe_error(error: HoldfastError) -> dict[str, Any]:
         "code": error.code,
         "hint": error.hint,
         "where": error.where,
-        "fields": error.fields if isinstance(error, InvalidInput) else None,
+        "fields": dict(islice(error.fields.items(), _MOST_FIELDS))
+        if isinstance(error, InvalidInput)
+        else None,
         "retry": error.retry,
     }
     return {name: value for name, value in document.items() if value not in (None, "", {})}

@@ -157,6 +157,13 @@ class GetPlan(Plan[Body | None]):
 
 
 @dataclass(frozen=True, slots=True)
+class GetTogetherPlan(Plan[list[Row | None]]):
+    """Read a few rows of the realm, of any of its entities, as they stand at one moment."""
+
+    keys: tuple[tuple[EntitySchema, UUID], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListPlan(Plan[BodyPage]):
     """List by id."""
 

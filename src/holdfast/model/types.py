@@ -25,9 +25,10 @@ Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 _MAX_DEPTH = 64
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6}0*)?([Zz]|[+-]\d\d:\d\d)\Z",
+    re.ASCII,
 )
-_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z", re.ASCII)
 
 
 def check_text(value: Any) -> str:

@@ -7,7 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from holdfast.engines.port import Body, BodyPage, Capability, Engine, GetPlan, Limits, ListPlan, Row
+from holdfast.engines.port import (
+    Body,
+    BodyPage,
+    Capability,
+    Engine,
+    GetPlan,
+    GetTogetherPlan,
+    Limits,
+    ListPlan,
+    Row,
+)
 from holdfast.errors import InvalidInput
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
@@ -68,6 +78,17 @@ class Store:
         authorize_read(scope, schema)
         async with self.engine.begin(scope, read_only=True) as tx:
             return await tx.get(schema, row_id)
+
+    async def read_together(
+        self, scope: Scope, keys: Sequence[tuple[EntitySchema, UUID]]
+    ) -> list[Row | None]:
+        """A few rows of the realm by id, as they stand at one moment: one round trip where the engine has plans."""
+        for schema, _ in keys:
+            authorize_read(scope, schema)
+        if self._plans:
+            return await self.engine.run(scope, GetTogetherPlan(tuple(keys)))
+        async with self.engine.begin(scope, read_only=True) as tx:
+            return [await tx.get(schema, row_id) for schema, row_id in keys]
 
     async def read_page(
         self,

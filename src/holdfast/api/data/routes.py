@@ -24,7 +24,7 @@ from holdfast.api.errors import MethodNotAllowed, UnsupportedMediaType
 from holdfast.api.exchange import Header, Reply, Request
 from holdfast.api.settings import ApiSettings
 from holdfast.engines.port import Outcome
-from holdfast.errors import NotFound, StaleVersion
+from holdfast.errors import DeclarationError, NotFound, StaleVersion
 from holdfast.model.entity import Entity
 from holdfast.model.ids import parse_id
 from holdfast.model.pack import Pack
@@ -35,6 +35,7 @@ from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 
 ROOT = "/api/v1"
+_RESERVED = frozenset({"api", "auth", "data", "docs", "health", "openapi.json"})
 _JSON: Header = (b"content-type", b"application/json")
 
 
@@ -45,6 +46,11 @@ class Resource:
     schema: EntitySchema
     entity: type[Entity]
     path: str
+
+    @property
+    def plain_path(self) -> str:
+        """The path without the version."""
+        return self.path.removeprefix(ROOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,13 @@ class DataRoutes:
         """What stands at `path`; None where it is not a data path, a last part that is no id included."""
         resource = self.paths.get(path)
         if resource is not None:
-            return Match(resource, None, resource.path)
+            return Match(resource, None, resource.plain_path)
         head, _, tail = path.rpartition("/")
         resource = self.paths.get(head)
         if resource is None:
             return None
         try:
-            return Match(resource, parse_id(tail), resource.path + "/{id}")
+            return Match(resource, parse_id(tail), resource.plain_path + "/{id}")
         except ValueError:
             return None
 
@@ -174,7 +180,10 @@ class DataRoutes:
 
 
 def resource_paths(store: Store, packs: Iterable[Pack]) -> dict[str, Resource]:
-    """Path → resource: for each entity its canonical path, its short paths below `/api/v1`, and both without it."""
+    """Path → resource: for each entity its canonical path, its short paths below `/api/v1`, and both without it.
+
+    Raises DeclarationError for a short path that another entity or the API itself has.
+    """
     paths: dict[str, Resource] = {}
     for pack in packs:
         for entity in pack.entities:
@@ -184,8 +193,14 @@ def resource_paths(store: Store, packs: Iterable[Pack]) -> dict[str, Resource]:
             resource = Resource(schema, entity, f"{ROOT}/data/{pack.name}/{schema.table}")
             short = [f"/{path.strip('/')}" for path, named in pack.short_paths.items() if named is entity]
             for path in (f"/data/{pack.name}/{schema.table}", *short):
-                paths[path] = paths[ROOT + path] = resource
+                _enter(paths, path, resource)
     return paths
+
+
+def _enter(paths: dict[str, Resource], path: str, resource: Resource) -> None:
+    if path in paths or (path.split("/")[1] in _RESERVED and path != resource.plain_path):
+        raise DeclarationError("this path is taken", where=f"{resource.schema.pack}: {path}")
+    paths[path] = paths[ROOT + path] = resource
 
 
 def _row_id(match: Match) -> UUID:

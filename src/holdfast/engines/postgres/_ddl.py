@@ -25,11 +25,20 @@ TENANT_POLICY = f"tenant_id = (select current_setting('{TENANT}'))::uuid"
 
 LOG_TABLES = ("tenant_heads", "changes", "field_history")
 
+NOT_NIL = "tenant_id <> '00000000-0000-0000-0000-000000000000'"
+VERSION_CHECK = "version >= 1"
+HISTORY_OWNER_COLUMN = "owner_id"
+
 
 def owner_policy(column: str) -> str:
     """Only the owner's rows, unless the scope acts for the whole tenant."""
     user = f"(select current_setting('{USER}'))"
     return f"{quoted(column)} = nullif({user}, '{EVERYONE}')::uuid or {user} = '{EVERYONE}'"
+
+
+def history_policy() -> str:
+    """Old values of an owned row are its owner's; those of other rows are the tenant's."""
+    return f"{HISTORY_OWNER_COLUMN} is null or {owner_policy(HISTORY_OWNER_COLUMN)}"
 
 
 def statements(step: Step, roles: Roles) -> list[str]:
@@ -60,12 +69,7 @@ def _file(name: str, roles: Roles) -> str:
 def _log(roles: Roles) -> list[str]:
     text = _file("sql/log.sql", roles)
     wall = [s for table in LOG_TABLES for s in _wall(f"holdfast.{table}", table, roles, owner=None)]
-    wall += _restrict(
-        "holdfast.field_history",
-        "field_history_owner",
-        roles,
-        f"owner_id is null or {owner_policy('owner_id')}",
-    )
+    wall += _restrict("holdfast.field_history", "field_history_owner", roles, history_policy())
     return [text, *wall, *(_guard(f"holdfast.{table}") for table in LOG_TABLES)]
 
 
@@ -92,12 +96,8 @@ def _entity(schema: EntitySchema, roles: Roles) -> list[str]:
 def create_table(schema: EntitySchema) -> str:
     """The table with its keys, checks and references, the tenant leading each."""
     realm = schema.visibility == "realm"
-    lines = (
-        []
-        if realm
-        else ["tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000')"]
-    )
-    lines += ["id uuid not null", "version bigint not null check (version >= 1)"]
+    lines = [] if realm else [f"tenant_id uuid not null check ({NOT_NIL})"]
+    lines += ["id uuid not null", f"version bigint not null check ({VERSION_CHECK})"]
     lines += ["created_at timestamptz not null", "updated_at timestamptz not null"]
     if schema.journaled:
         lines.append("commit_salt bytea not null")
@@ -111,13 +111,20 @@ def create_table(schema: EntitySchema) -> str:
 def _column(field: FieldSchema) -> str:
     name = quoted(field.name)
     text = f"{name} {sql_type(field.type)}" + ("" if field.nullable else " not null")
+    check = field_check(field)
+    return text if check is None else f"{text} check ({check})"
+
+
+def field_check(field: FieldSchema) -> str | None:
+    """What a column's values must meet, beyond their type."""
+    name = quoted(field.name)
     match field.type:
         case ChoiceType(values=values):
-            return f"{text} check ({name} in ({', '.join(map(literal, values))}))"
+            return f"{name} in ({', '.join(map(literal, values))})"
         case IntegerType(minimum=low, maximum=high) if (low, high) != (-(2**63), 2**63 - 1):
-            return f"{text} check ({name} between {low} and {high})"
+            return f"{name} between {low} and {high}"
         case _:
-            return text
+            return None
 
 
 def _reference(schema: EntitySchema, field: FieldSchema) -> str | None:

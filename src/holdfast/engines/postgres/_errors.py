@@ -13,7 +13,6 @@ from holdfast.engines.postgres._names import GUARD_STATE
 from holdfast.errors import (
     AlreadyExists,
     Busy,
-    ConfigurationError,
     Duplicate,
     Forbidden,
     HoldfastError,
@@ -98,9 +97,9 @@ _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
     "42704": (ContextMissing, "a statement named no tenant"),
     "42883": (MigrationsPending, "the database lacks the functions of this version"),
     "42P01": (MigrationsPending, "the database lacks a table of this version"),
+    "3D000": (SchemaError, "there is no database of this name on the server"),
     "3F000": (MigrationsPending, "the database lacks a schema of this version"),
     "42703": (SchemaError, "the database's table has other columns"),
-    "3D000": (ConfigurationError, "the server has no such database"),
     "55P03": (Busy, "this tenant's counter is held too long"),
     "57014": (Busy, "the statement took too long and was stopped"),
     "40P01": (Busy, "two transactions waited for one another"),

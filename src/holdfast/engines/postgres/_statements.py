@@ -88,6 +88,25 @@ def texts_of(schema: EntitySchema, cache: dict[str, Texts]) -> Texts:
     return found
 
 
+def select_together(schemas: Sequence[EntitySchema]) -> str:
+    """One row of each of these realm tables by id ($1, $2 …), side by side; NULLs where there is none."""
+    columns = [f"r{n}.{quoted(name)}" for n, schema in enumerate(schemas) for name in schema.by_name]
+    joins = [f"left join {table_name(schema)} r{n} on r{n}.id = ${n + 1}" for n, schema in enumerate(schemas)]
+    return f"select {', '.join(columns)} from (values (1)) one {' '.join(joins)}"
+
+
+def split_together(schemas: Sequence[EntitySchema], record: Sequence[Any]) -> list[Row | None]:
+    """The rows that stand side by side in a record."""
+    rows: list[Row | None] = []
+    start = 0
+    for schema in schemas:
+        names = tuple(schema.by_name)
+        values = record[start : start + len(names)]
+        start += len(names)
+        rows.append(None if values[0] is None else read_row(schema, dict(zip(names, values, strict=True))))
+    return rows
+
+
 def select(query: Query, tenant: Any) -> tuple[str, list[Any]]:
     """The SELECT of a list with its parameters, in keyset form: absent values first, ties by id."""
     schema = query.schema

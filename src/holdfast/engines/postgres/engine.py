@@ -17,6 +17,7 @@ from holdfast.engines.port import (
     BodyPage,
     Capability,
     GetPlan,
+    GetTogetherPlan,
     Inspection,
     Limits,
     ListPlan,
@@ -31,7 +32,13 @@ from holdfast.engines.postgres._ddl import ledger, statements
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
-from holdfast.engines.postgres._statements import Texts, rows_json, texts_of
+from holdfast.engines.postgres._statements import (
+    Texts,
+    rows_json,
+    select_together,
+    split_together,
+    texts_of,
+)
 from holdfast.engines.postgres._writes import outcomes_of, write_json
 from holdfast.engines.postgres.pool import SHARE, Pool
 from holdfast.engines.postgres.provision import Logins
@@ -175,29 +182,51 @@ class PostgresEngine:
             return cast("R", await self._list(scope, plan))
         if isinstance(plan, WritePlan):
             return cast("R", await self._write(scope, plan))
+        if isinstance(plan, GetTogetherPlan):
+            return cast("R", await self._get_together(scope, plan))
         raise NotSupported("this engine has no such plan", where=type(plan).__name__)
 
     async def _get(self, scope: Scope, plan: GetPlan) -> Body | None:
         text = self._plan_text(plan.schema, "get", "$1, $2")
-        ((version, body),) = await self._call(scope, plan.schema, text, plan.row_id)
+        ((version, body),) = await self._call(
+            "runtime", scope, plan.schema, text, _context(scope), plan.row_id
+        )
         return None if body is None else Body(body.encode(), version)
+
+    async def _get_together(self, scope: Scope, plan: GetTogetherPlan) -> list[Row | None]:
+        if not scope.is_realm:
+            raise NotSupported("only rows of the realm are read together")
+        schemas = [schema for schema, _ in plan.keys]
+        key = ("together", "", " ".join(schema.name for schema in schemas))
+        text = self._plan_texts.get(key)
+        if text is None:
+            text = self._plan_texts[key] = select_together(schemas)
+        ids = [row_id for _, row_id in plan.keys]
+        (record,) = await self._call("realm", scope, schemas[0], text, *ids)
+        return split_together(schemas, tuple(record))
 
     async def _list(self, scope: Scope, plan: ListPlan) -> BodyPage:
         text = self._plan_text(plan.schema, "list", "$1, $2, $3")
-        ((body, following),) = await self._call(scope, plan.schema, text, plan.limit, plan.after)
+        ((body, following),) = await self._call(
+            "runtime", scope, plan.schema, text, _context(scope), plan.limit, plan.after
+        )
         return BodyPage((body or "").encode(), following)
 
     async def _write(self, scope: Scope, plan: WritePlan) -> list[Outcome | Exception]:
         text = self._plan_text(plan.schema, _VERBS[plan.op], "$1, $2")
         argument = orjson.dumps([write_json(planned) for planned in plan.writes]).decode()
-        return outcomes_of(plan, await self._call(scope, plan.schema, text, argument))
+        return outcomes_of(
+            plan, await self._call("runtime", scope, plan.schema, text, _context(scope), argument)
+        )
 
-    async def _call(self, scope: Scope, schema: EntitySchema, text: str, *arguments: Any) -> list[Any]:
+    async def _call(
+        self, login: str, scope: Scope, schema: EntitySchema, text: str, *arguments: Any
+    ) -> list[Any]:
         """One round trip. A call that was cut in the middle leaves no usable connection."""
-        pool = self._pool("runtime")
+        pool = self._pool(login)
         connection = await pool.take(scope.tenant_id)
         try:
-            return cast("list[Any]", await connection.fetch(text, _context(scope), *arguments))
+            return cast("list[Any]", await connection.fetch(text, *arguments))
         except asyncpg.PostgresError as error:
             raise translate(error, schema) from bare(error)
         except BaseException as error:

@@ -148,8 +148,7 @@ async def provision(
     PostgreSQL 15, Forbidden where the login may not make roles (then `roles_sql` tells what to run).
     """
     logins = logins_for(admin_url, database, passwords, runtime_url=runtime_url)
-    with translated():
-        connection = await asyncpg.connect(admin_url, timeout=10)
+    connection = await _connect_to_server(admin_url)
     try:
         superuser = await _check_server(connection)
         given = {k: v for k, v in passwords.items() if not (k == "runtime" and runtime_url)}
@@ -170,6 +169,15 @@ async def provision(
     finally:
         await inside.close(timeout=5)
     return logins
+
+
+async def _connect_to_server(admin_url: str) -> asyncpg.Connection:
+    """To the database that the URL names, or, where it is yet to be made, to the one that every server has."""
+    with translated():
+        try:
+            return await asyncpg.connect(admin_url, timeout=10)
+        except asyncpg.InvalidCatalogNameError:
+            return await asyncpg.connect(_with_database(admin_url, "postgres"), timeout=10)
 
 
 async def _check_server(connection: asyncpg.Connection) -> bool:

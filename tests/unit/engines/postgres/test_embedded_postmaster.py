@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from holdfast.engines.postgres.embedded.postmaster import (
     Postmaster,
+    answers,
     find_running,
     is_alive,
     read_postmaster,
@@ -88,3 +91,25 @@ def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert not is_alive(tmp_path, process.pid)
     process.wait()
+
+
+@pytest.mark.parametrize(("reply", "expected"), [(b"N", True), (b"S", True), (b"HTTP", False), (b"", False)])
+def test_only_postgresql_gives_its_answer(reply: bytes, expected: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        replier = threading.Thread(target=reply_once, args=[server, reply])
+        replier.start()
+        assert answers(Postmaster(1, server.getsockname()[1], "", "ready")) is expected
+        replier.join(timeout=10)
+
+
+def reply_once(server: socket.socket, reply: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(8)
+        connection.sendall(reply)
+
+
+def test_a_port_that_nobody_listens_on_gives_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert not answers(Postmaster(1, port, "", "ready"))

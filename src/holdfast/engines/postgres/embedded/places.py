@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -97,8 +98,11 @@ def _admit(folder: Path, gid: int) -> Callable[[], None]:
     """Let one group, and nobody else, pass through a folder of ours; returns what takes it back."""
     before = folder.stat()
     mode = stat.S_IMODE(before.st_mode)
-    if mode & (stat.S_IXOTH | stat.S_IRWXG) or before.st_uid != os.geteuid():
-        return lambda: None  # open already, or another group's, or another user's: not ours to change
+    others = before.st_uid != os.geteuid() or folder.samefile(pwd.getpwuid(os.geteuid()).pw_dir)
+    if others or mode & (stat.S_IXOTH | stat.S_IRWXG):
+        return lambda: (
+            None
+        )  # open already, or another group's or user's, or root's own home: not ours to change
     os.chown(folder, -1, gid)
     folder.chmod(mode | stat.S_IXGRP)
 

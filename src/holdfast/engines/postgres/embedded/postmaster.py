@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,11 @@ from typing import NamedTuple
 import psutil
 
 _POLL_SECONDS = 0.05
+_ANSWER_SECONDS = 2.0
+
+_SSL_REQUEST = struct.pack(
+    "!II", 8, 80877103
+)  # the shortest question of the protocol; S or N is the answer to it
 
 
 class Postmaster(NamedTuple):
@@ -42,14 +50,26 @@ def is_alive(data: Path, pid: int) -> bool:
     """Whether this process serves this data. A number is reused, and a zombie keeps its number: both are not alive."""
     try:
         return _serves(psutil.Process(pid), data)
-    except psutil.NoSuchProcess:
-        return False
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False  # of a process that serves us, the little that is asked may be read
 
 
 def find_running(data: Path) -> Postmaster | None:
     """The server that serves this data now, whatever its state; None where `postmaster.pid` is absent or stale."""
     found = read_postmaster(data)
     return found if found and is_alive(data, found.pid) else None
+
+
+def answers(postmaster: Postmaster) -> bool:
+    """Whether the server talks. One that has just been killed is still there for a moment, and says that it is ready."""
+    try:
+        with socket.create_connection(
+            ("127.0.0.1", postmaster.port or 0), timeout=_ANSWER_SECONDS
+        ) as connection:
+            connection.sendall(_SSL_REQUEST)
+            return connection.recv(1) in {b"S", b"N"}
+    except OSError:
+        return False
 
 
 def remove_misleading_file(data: Path) -> None:
@@ -66,7 +86,8 @@ def remove_misleading_file(data: Path) -> None:
 def end_strays(data: Path) -> None:
     """End what a killed postmaster has left behind: its children hold its shared memory and bar the next start."""
     for process in _strays(data):
-        process.send_signal(signal.SIGQUIT)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGQUIT)
 
 
 def stop_postmaster(data: Path, pid: int, signals: list[tuple[signal.Signals, float]]) -> bool:
@@ -74,7 +95,8 @@ def stop_postmaster(data: Path, pid: int, signals: list[tuple[signal.Signals, fl
     for number, seconds in signals:
         if not is_alive(data, pid):
             return True
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not is_alive(data, pid):
@@ -88,7 +110,7 @@ def _strays(data: Path) -> Iterator[psutil.Process]:
         try:
             if _serves(process, data):
                 yield process
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
 
 

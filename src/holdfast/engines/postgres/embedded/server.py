@@ -30,7 +30,7 @@ from holdfast.engines.postgres.embedded.home import (
 from holdfast.engines.postgres.embedded.installations import choose
 from holdfast.engines.postgres.embedded.launch import launch, remove_sockets
 from holdfast.engines.postgres.embedded.places import Progress, find_place
-from holdfast.engines.postgres.embedded.postmaster import Postmaster, find_running, stop_postmaster
+from holdfast.engines.postgres.embedded.postmaster import Postmaster, answers, find_running, stop_postmaster
 from holdfast.engines.postgres.embedded.shelter import SHELTERS
 from holdfast.engines.postgres.embedded.stepdown import StepDown
 from holdfast.errors import ConfigurationError, Unavailable
@@ -157,8 +157,9 @@ class EmbeddedServer:
 def running(home: Path) -> EmbeddedServer | None:
     """The server that runs for this home, found without starting or making anything. It takes no share in it."""
     found = find_home(home)
-    postmaster = find_running(found.cluster / "data") if found else None
-    if found is None or postmaster is None or not postmaster.ready:
+    with explained(home):
+        postmaster = find_running(found.cluster / "data") if found else None
+    if found is None or postmaster is None or not (postmaster.ready and answers(postmaster)):
         return None
     return EmbeddedServer(found, postmaster, adopted=True, lease=None)
 
@@ -168,7 +169,7 @@ def _settled(data: Path, *, timeout: float, progress: Progress) -> Postmaster | 
     deadline = time.monotonic() + timeout
     told = False
     while (found := find_running(data)) is not None:
-        if found.ready:
+        if found.ready and answers(found):
             return found
         if not told:
             progress(f"PostgreSQL is {found.status or 'starting'}; waiting for it.")

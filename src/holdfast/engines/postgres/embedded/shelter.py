@@ -1,7 +1,7 @@
 """A shelter: a folder that every user can enter and only root can write.
 
 It holds what an unprivileged account cannot reach where it is: the data of a home below a closed folder, and a copy (about
-20 MB) of the wheel's binaries. Only root needs one, and only where no user namespace will do.
+30 MB) of the wheel's binaries. Only root needs one, and only where no user namespace will do.
 """
 
 from __future__ import annotations

@@ -1,0 +1,249 @@
+"""A table as declared against the table as it stands: each difference as a finding. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.engines.postgres._names import Roles, quoted
+from holdfast.engines.postgres.inspection.catalogs import Standing
+from holdfast.engines.postgres.inspection.deparse import Deparsed
+from holdfast.engines.postgres.inspection.findings import finding
+from holdfast.engines.postgres.inspection.shape import Column, ForeignKey, Index, Policy, Table
+
+_REMAKE = "make it as in the revision that made the table (`holdfast migrate sql`)"
+_KEY = {"p": "primary key", "u": "unique constraint", "x": "exclusion constraint", None: "index"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A table, what stands for it, and its conditions as the database spells them (None: they are not compared)."""
+
+    table: Table
+    standing: Standing
+    spelled: Deparsed | None
+    roles: Roles
+
+    def findings(self) -> Iterator[str]:
+        """All differences."""
+        yield from self._relation()
+        yield from self._columns()
+        yield from self._checks()
+        yield from self._foreign_keys()
+        yield from self._indexes()
+        yield from self._policies()
+        yield from self._grants()
+
+    def _say(self, what: str, fix: str) -> str:
+        return finding(f"{self.table.full_name}: {what}", fix)
+
+    def _relation(self) -> Iterator[str]:
+        name, relation = self.table.sql_name, self.standing.relation
+        if relation["kind"] != "r":
+            yield self._say("it is no ordinary table", "restore the table from a backup")
+        if self.table.walled and not relation["enabled"]:
+            yield self._say("row security is not enabled", f"alter table {name} enable row level security")
+        if self.table.walled and not relation["forced"]:
+            yield self._say("row security is not forced", f"alter table {name} force row level security")
+        if self.table.guarded and not self.standing.guards:
+            yield self._say(
+                "the guard against writes outside a flush is missing, disabled or changed",
+                f"create or replace trigger guard before insert or update or delete on {name} "
+                f"for each statement execute function holdfast.guard(); alter table {name} enable trigger guard",
+            )
+
+    # -- columns and checks -------------------------------------------------------------------------------------------
+
+    def _columns(self) -> Iterator[str]:
+        standing = {record["name"]: record for record in self.standing.columns}
+        for column in self.table.columns:
+            record = standing.pop(column.name, None)
+            if record is None:
+                yield self._say(f"column {column.name} is missing", "apply the revision that adds it")
+            else:
+                yield from self._column(column, record)
+        for name in standing:
+            yield self._say(
+                f"column {name} is not declared",
+                f"alter table {self.table.sql_name} drop column {quoted(name)}",
+            )
+        declared = [column.name for column in self.table.columns]
+        stands = [record["name"] for record in self.standing.columns]
+        if sorted(stands) == sorted(declared) and stands != declared:
+            yield self._say(
+                "its columns stand in another order than declared, and generated functions assign by position",
+                "make the table anew in the declared order",
+            )
+
+    def _column(self, column: Column, record: Any) -> Iterator[str]:
+        alter = f"alter table {self.table.sql_name} alter column {quoted(column.name)}"
+        if record["type"] != column.type or record["collation"] != column.collation:
+            stands, declared = (
+                _typed(record["type"], record["collation"]),
+                _typed(column.type, column.collation),
+            )
+            yield self._say(f"column {column.name} is {stands}, not {declared}", f"{alter} type {declared}")
+        if record["not_null"] != column.not_null:
+            state, verb = ("may be absent", "set") if column.not_null else ("may not be absent", "drop")
+            yield self._say(f"column {column.name} {state}", f"{alter} {verb} not null")
+        if record["has_default"] and not column.has_default:
+            yield self._say(
+                f"column {column.name} has a default, and the store leaves nothing to one",
+                f"{alter} drop default",
+            )
+
+    def _checks(self) -> Iterator[str]:
+        """By their spelling; by their columns alone where nothing could be spelled."""
+        if self.spelled is None:
+            wanted = Counter(check.column for check in self.table.checks)
+            standing = Counter(record["columns"] for record in self.standing.checks)
+        else:
+            wanted = Counter(self.spelled.checks[check.expression] for check in self.table.checks)
+            standing = Counter(record["expression"] for record in self.standing.checks)
+        for check in self.table.checks:
+            key = check.column if self.spelled is None else self.spelled.checks[check.expression]
+            if not standing[key]:
+                yield self._say(
+                    f"the check on {check.column} is missing or changed",
+                    f"alter table {self.table.sql_name} add check ({check.expression})",
+                )
+        for record in self.standing.checks:
+            key = record["columns"] if self.spelled is None else record["expression"]
+            if not wanted[key]:
+                yield self._say(
+                    f"check {record['name']} is not declared", self._drop_constraint(record["name"])
+                )
+
+    def _drop_constraint(self, name: str) -> str:
+        return f"alter table {self.table.sql_name} drop constraint {quoted(name)}"
+
+    # -- keys and indexes ---------------------------------------------------------------------------------------------
+
+    def _foreign_keys(self) -> Iterator[str]:
+        standing = {record["name"]: record for record in self.standing.foreign_keys}
+        for key in self.table.foreign_keys:
+            record = standing.pop(key.name, None)
+            if record is None:
+                yield self._say(f"foreign key {key.name} is missing", _add(self.table, key))
+            elif not _same_key(key, record):
+                yield self._say(
+                    f"foreign key {key.name} is not as declared",
+                    f"{self._drop_constraint(key.name)}; {_add(self.table, key)}",
+                )
+        for name in standing:
+            yield self._say(f"foreign key {name} is not declared", self._drop_constraint(name))
+
+    def _indexes(self) -> Iterator[str]:
+        standing = {record["name"]: record for record in self.standing.indexes}
+        for index in self.table.indexes:
+            record = standing.pop(index.name, None)
+            if record is None:
+                yield self._say(f"{_KEY[index.key]} {index.name} is missing", _REMAKE)
+            elif not self._same_index(index, record):
+                yield self._say(f"{_KEY[index.key]} {index.name} is not as declared", _REMAKE)
+        for name, record in standing.items():
+            drop = (
+                self._drop_constraint(name)
+                if record["key"]
+                else f"drop index {quoted(self.table.pack)}.{quoted(name)}"
+            )
+            yield self._say(f"{_KEY[record['key']]} {name} is not declared", drop)
+
+    def _same_index(self, index: Index, record: Any) -> bool:
+        if index.where is None or self.spelled is None:
+            same = (record["predicate"] is None) == (index.where is None)
+        else:
+            same = record["predicate"] == self.spelled.predicates[index.name]
+        return (
+            same
+            and record["plain"]
+            and tuple(record["columns"]) == index.columns
+            and record["unique"] == index.unique
+            and record["key"] == index.key
+        )
+
+    # -- policies and grants ------------------------------------------------------------------------------------------
+
+    def _policies(self) -> Iterator[str]:
+        standing = {record["name"]: record for record in self.standing.policies}
+        for policy in self.table.policies:
+            record = standing.pop(policy.name, None)
+            if record is None:
+                yield self._say(f"policy {policy.name} is missing", _REMAKE)
+                continue
+            for what in self._policy(policy, record):
+                yield self._say(f"policy {policy.name} {what}", f"drop it, and {_REMAKE}")
+        for name in standing:
+            yield self._say(
+                f"policy {name} is not declared", f"drop policy {quoted(name)} on {self.table.sql_name}"
+            )
+
+    def _policy(self, policy: Policy, record: Any) -> Iterator[str]:
+        if record["permissive"] != policy.permissive:
+            yield (
+                "is permissive, not restrictive" if record["permissive"] else "is restrictive, not permissive"
+            )
+        if record["command"] != "*":
+            yield "does not hold for all commands"
+        if sorted(record["roles"]) != sorted((self.roles.runtime, self.roles.maintenance)):
+            yield f"is for {', '.join(sorted(record['roles']))}, not for the runtime and maintenance logins"
+        if self.spelled is None:
+            return
+        condition = self.spelled.policies[policy.name]
+        if record["reading"] != condition:
+            yield "has another USING than declared"
+        if record["writing"] not in (None, condition):
+            yield "has another WITH CHECK than declared"
+
+    def _grants(self) -> Iterator[str]:
+        standing = {(r["role"], r["privilege"]) for r in self.standing.grants if r["column_name"] is None}
+        for role, privilege in sorted(self.table.grants - standing):
+            yield self._say(
+                f"{role} lacks {privilege}", f"grant {privilege} on {self.table.sql_name} to {quoted(role)}"
+            )
+        for record in self.standing.grants:
+            yield from self._grant(record)
+
+    def _grant(self, record: Any) -> Iterator[str]:
+        role, privilege, column = record["role"], record["privilege"], record["column_name"]
+        to = "public" if role == "PUBLIC" else quoted(role)
+        of = f" on column {column}" if column else ""
+        verb = f"{privilege} ({quoted(column)})" if column else privilege
+        if column or (role, privilege) not in self.table.grants:
+            yield self._say(
+                f"{role} holds {privilege}{of}, which is not declared",
+                f"revoke {verb} on {self.table.sql_name} from {to}",
+            )
+        elif record["grantable"]:
+            yield self._say(
+                f"{role} may pass {privilege} on to others",
+                f"revoke grant option for {privilege} on {self.table.sql_name} from {to}",
+            )
+
+
+def _typed(kind: str, collation: str | None) -> str:
+    return f'{kind} collate "{collation}"' if collation else kind
+
+
+def _same_key(key: ForeignKey, record: Any) -> bool:
+    return (
+        tuple(record["columns"]) == key.columns
+        and record["target"] == key.target
+        and tuple(record["target_columns"]) == key.target_columns
+        and record["deferred"] == key.deferred
+        and (record["on_delete"], record["on_update"]) == ("a", "a")
+    )
+
+
+def _add(table: Table, key: ForeignKey) -> str:
+    """Under FORCE a new foreign key looks at no row and passes: it is lifted meanwhile."""
+    pack, name = key.target.split(".")
+    own, other = (", ".join(map(quoted, columns)) for columns in (key.columns, key.target_columns))
+    lift, force = (f"alter table {table.sql_name} {verb} force row level security" for verb in ("no", ""))
+    return (
+        f"in one transaction: {lift}; alter table {table.sql_name} add constraint {quoted(key.name)} foreign key ({own}) "
+        f"references {quoted(pack)}.{quoted(name)} ({other}){' deferrable initially deferred' if key.deferred else ''}; "
+        f"{' '.join(force.split())}"
+    )
