@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from holdfast.cli._output import note, progress
-from holdfast.cli._signals import stopping
+from holdfast.cli._signals import INTERRUPTED, stopping
+from holdfast.cli._signals import run as run_to_end
 from holdfast.runtime.settings import load_settings
 
 if TYPE_CHECKING:
     from holdfast.runtime.assembly import Platform
 
 T = TypeVar("T")
-INTERRUPTED = 130
 
 
 def with_platform(work: Callable[[Platform], Awaitable[T]], *, make: bool = False, checked: bool = True) -> T:
@@ -42,7 +41,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             return await main
 
     try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
+        return run_to_end(guarded())
+    except KeyboardInterrupt:
         note("Interrupted.")
         raise typer.Exit(INTERRUPTED) from None

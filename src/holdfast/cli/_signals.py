@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
 
+T = TypeVar("T")
+INTERRUPTED = 130
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(
+    main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> T:
+    """Run a coroutine to its end. Raises KeyboardInterrupt where it was cancelled before that.
+
+    The runner's own handler of Ctrl-C would cancel the task beside ours, and a second time what is being put down.
+    """
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class Stopping:
     """What happens when someone asks this process to end. Until `by` says how, its main task is cancelled."""
 
-    def __init__(self, task: asyncio.Task[None]) -> None:
+    def __init__(self, task: asyncio.Task[Any]) -> None:
         """`task` is the command's own."""
         self._task = task
         self._stop: Callable[[], None] | None = None

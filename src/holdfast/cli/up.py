@@ -6,17 +6,16 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli._detach import detach
 from holdfast.cli._output import Progress, note, progress, say
-from holdfast.cli._running import INTERRUPTED
 from holdfast.cli._serve import listening_socket, log_to, serve
-from holdfast.cli._signals import stopping
+from holdfast.cli._signals import INTERRUPTED, run, stopping
 from holdfast.runtime.serving import Served, Serving, open_log
 from holdfast.runtime.settings import Settings, load_settings
 
@@ -46,22 +45,21 @@ def up(
         return
     with progress() as steps:
         try:
-            _run(_up(settings, steps, detached=detached))
-        except asyncio.CancelledError:
+            run(_up(settings, steps, detached=detached), loop_factory=_fast_loop())
+        except KeyboardInterrupt:
             steps.stop()
             note("Stopped before it served.")
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The faster event loop, where it is installed."""
     try:
         import uvloop
     except ModuleNotFoundError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import ConfigurationError, NotFound
-from holdfast.runtime.embedded import Keeper, start_embedded
+from holdfast.runtime.embedded import Keeper, end, start_embedded, stop_embedded
 from holdfast.runtime.secrets import keep, read_private
 from holdfast.runtime.settings import Settings
 
@@ -86,9 +86,8 @@ async def reach_database(
             yield _embedded_database(settings, keeper.server, make=make)
         finally:
             if watching is not None:
-                watching.cancel()
-                await asyncio.wait([watching])
-            await asyncio.shield(asyncio.to_thread(keeper.server.stop))
+                await end(watching)
+            await stop_embedded(keeper.server)
 
 
 def has_embedded(home: Path) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError
 
@@ -29,10 +30,30 @@ async def start_embedded(home: Path, tell: Callable[[str], None]) -> EmbeddedSer
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        await asyncio.wait([starting])
+        await _ended(starting)
         if not starting.cancelled() and starting.exception() is None:
-            await asyncio.to_thread(starting.result().stop)
+            await stop_embedded(starting.result())
         raise
+
+
+async def stop_embedded(server: EmbeddedServer) -> None:
+    """Stop it, unless another process uses it too. Whoever is cancelled meanwhile waits all the same."""
+    stopping = asyncio.ensure_future(asyncio.to_thread(server.stop))
+    await _ended(stopping)
+    stopping.result()
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has put down what it held."""
+    task.cancel()
+    await _ended(task)
+
+
+async def _ended(work: asyncio.Future[Any]) -> None:
+    """Wait for what must not be left half done, however often this task is cancelled."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
 
 
 class Keeper:
