@@ -116,7 +116,6 @@ _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
     "3D000": (SchemaError, "there is no database of this name on the server"),
     "3F000": (MigrationsPending, "the database lacks a schema of this version"),
     "42703": (SchemaError, "the database's table has other columns"),
-    "3D000": (ConfigurationError, "the server has no such database"),
     "55P03": (Busy, "this tenant's counter is held too long"),
     "57014": (Busy, "the statement took too long and was stopped"),
     "40P01": (Busy, "two transactions waited for one another"),
