@@ -113,15 +113,18 @@ class PostgresEngine:
         return cast("asyncpg.Pool", pool)
 
     async def _refuse_powerful_login(self) -> None:
-        text = """select r.rolsuper or r.rolbypassrls as free,
-          exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                   where c.relrowsecurity and n.nspname !~ '^pg_' and pg_has_role(r.oid, c.relowner, 'MEMBER')) as owner
+        owner = self._logins.roles.owner.replace("'", "''")
+        text = f"""with mine as (select * from pg_roles p where pg_has_role(session_user, p.oid, 'MEMBER'))
+          select exists (select from mine m where m.rolsuper or m.rolbypassrls) as free,
+          exists (select from mine m where m.rolname = '{owner}' or exists
+                   (select from pg_class c where c.relrowsecurity and c.relowner = m.oid)) as owner
           from pg_roles r where r.rolname = current_user"""
         with translated():
             record = await self._runtime.fetchrow(text)
         if record["free"] or record["owner"]:
+            await self.aclose()
             raise ConfigurationError(
-                "the runtime login could bypass row security: it is a superuser, an owner, or has BYPASSRLS",
+                "the runtime login could bypass row security: it is, or can become, a superuser, an owner or BYPASSRLS",
                 where="DATABASE_URL",
                 hint="Give this login as DATABASE_ADMIN_URL, and let `holdfast migrate roles` make a runtime login.",
             )
