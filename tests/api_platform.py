@@ -37,6 +37,7 @@ from holdfast.accounts.log import Event
 from holdfast.accounts.mail import Mail
 from holdfast.api import ApiSettings, create_app
 from holdfast.engines.memory import MemoryEngine
+from holdfast.engines.memory.data import Table
 from holdfast.identity.passwords import Cost, PasswordHasher
 from holdfast.identity.principal import Principal, Role
 from holdfast.identity.signing import SigningKey
@@ -133,7 +134,7 @@ class Deployment:
         catalog = Catalog({"realm": ENTITIES, **{pack.name: pack.entities for pack in packs}})
         for schema in catalog:
             self.engine.schemas[schema.name] = schema
-            self.engine.data.tables[schema.name] = {}
+            self.engine.data.tables[schema.name] = Table()
         self.store = Store(self.engine, catalog, cursor_secret=b"s" * 32)
         self.outbox = Outbox()
         self.accounts = Accounts(

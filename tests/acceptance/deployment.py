@@ -68,7 +68,9 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HOLDFAST", "DATABASE"))}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("HOLDFAST", "DATABASE"))
+        }
         return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **self.env}
 
     def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:

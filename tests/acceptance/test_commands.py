@@ -23,7 +23,9 @@ def deployment() -> Iterator[Deployment]:
 def test_people_tenants_and_members(deployment: Deployment) -> None:
     deployment.json("users", "add", "ada@example.com", "--name", "Ada")
     acme = deployment.json("tenants", "add", "Acme Ltd", "--owner", "ada@example.com")
-    assert deployment.run("members", "add", acme["slug"], "demo@example.com", "--role", "viewer").returncode == 0
+    assert (
+        deployment.run("members", "add", acme["slug"], "demo@example.com", "--role", "viewer").returncode == 0
+    )
     members = deployment.json("members", "list", acme["id"])
     assert [(member["email"], member["role"]) for member in members] == [
         ("ada@example.com", "owner"),

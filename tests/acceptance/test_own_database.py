@@ -97,11 +97,15 @@ def test_an_administrator_may_run_what_is_printed(deployment: Deployment, databa
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(printed.stdout.encode())
     with psycopg.connect(runtime_url(deployment, database)) as connection:
-        answer = connection.execute("select rolsuper, rolbypassrls from pg_roles where rolname = current_user")
+        answer = connection.execute(
+            "select rolsuper, rolbypassrls from pg_roles where rolname = current_user"
+        )
         assert answer.fetchone() == (False, False)
 
 
-def test_another_home_is_told_where_the_logins_are(deployment: Deployment, database: str, tmp_path: Path) -> None:
+def test_another_home_is_told_where_the_logins_are(
+    deployment: Deployment, database: str, tmp_path: Path
+) -> None:
     assert deployment.run("migrate", "up").returncode == 0
     url = runtime_url(deployment, database)
     other = Deployment(tmp_path, {"DATABASE_URL": url})

@@ -14,7 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Literal
 from uuid import UUID
 
@@ -23,12 +23,15 @@ from holdfast.model.ids import parse_id
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 _MAX_DEPTH = 64
+_JSON_LOW, _JSON_HIGH = -(2**63), 2**64
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6}0*)?([Zz]|[+-]\d\d:\d\d)\Z",
     re.ASCII,
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z", re.ASCII)
+# Of our own: the default context has 28 digits and belongs to the application, which may change it.
+_EXACT = Context(prec=120)
 
 
 def check_text(value: Any) -> str:
@@ -125,17 +128,20 @@ class IntegerType:
 
 @dataclass(frozen=True, slots=True)
 class FloatType:
-    """A finite IEEE 754 double."""
+    """A finite IEEE 754 double; zero has no sign, because not every engine keeps it."""
 
     kind: Literal["float"] = "float"
 
     def normalise(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError("must be a number")
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ValueError("must be finite") from None
         if not math.isfinite(number):
             raise ValueError("must be finite")
-        return number
+        return number + 0.0
 
     def encode(self, value: Any) -> Plain:
         return float(value)
@@ -161,12 +167,12 @@ class DecimalType:
         if number and not -60 <= number.adjusted() <= 60:
             raise ValueError(self._shape())
         try:
-            fixed = number.quantize(Decimal(1).scaleb(-self.scale))
+            fixed = number.quantize(Decimal((0, (1,), -self.scale)), context=_EXACT)
         except InvalidOperation:
             raise ValueError(self._shape()) from None
         if fixed != number or (fixed and fixed.adjusted() >= self.precision - self.scale):
             raise ValueError(self._shape())
-        return fixed or abs(fixed)
+        return fixed or fixed.copy_abs()
 
     def _shape(self) -> str:
         return (
@@ -216,7 +222,7 @@ class InstantType:
     def normalise(self, value: Any) -> datetime:
         if not isinstance(value, datetime):
             raise ValueError("must be a date and time")
-        if value.tzinfo is None:
+        if value.utcoffset() is None:
             raise ValueError("must name its offset from UTC")
         try:
             return value.astimezone(UTC)
@@ -229,7 +235,7 @@ class InstantType:
     def decode(self, plain: Any) -> datetime:
         if isinstance(plain, str) and _INSTANT.match(plain):
             try:
-                return self.normalise(datetime.fromisoformat(plain))
+                return self.normalise(datetime.fromisoformat(plain.upper()))
             except ValueError:
                 pass
         raise ValueError("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
@@ -316,7 +322,7 @@ FieldType = (
 
 def format_instant(moment: datetime) -> str:
     """RFC 3339, UTC, always six digits behind the second: text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _json(value: Any, depth: int) -> Plain:
@@ -325,7 +331,7 @@ def _json(value: Any, depth: int) -> Plain:
     if isinstance(value, str):
         return check_text(value)
     if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
+        if not _JSON_LOW <= value < _JSON_HIGH:
             raise ValueError("whole numbers in JSON must fit 64 bits")
         return value
     if isinstance(value, float | Decimal):
@@ -334,10 +340,12 @@ def _json(value: Any, depth: int) -> Plain:
 
 
 def _json_number(number: float) -> int | float:
-    """One spelling a number: 1.0 is 1, so that engines which keep no float beside an integer agree."""
+    """One spelling a number: 1.0 is 1, so that engines which keep no float beside an integer agree, as far as readers
+    of JSON read integers: 2^64 and above comes back as a float anyway.
+    """
     if not math.isfinite(number):
         raise ValueError("numbers in JSON must be finite")
-    return int(number) if number.is_integer() and -(2**63) <= number < 2**63 else number
+    return int(number) if number.is_integer() and _JSON_LOW <= number < _JSON_HIGH else number
 
 
 def _container(value: Any, depth: int) -> Plain:

@@ -85,7 +85,7 @@ def blind_to(attribute: str) -> Callable[[pytest.MonkeyPatch], None]:
         async def get(self: MemoryTransaction, schema: Any, row_id: Any) -> Any:
             found = await honest(self, schema, row_id)
             if found is None:
-                for (tenant, key), stored in self.open_table(schema).items():
+                for (tenant, key), stored in self._engine.table(schema).items():
                     if key == row_id and (attribute == "tenant" or tenant == self._scope.tenant_id):
                         return stored.row
             return found

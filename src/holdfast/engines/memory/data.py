@@ -9,7 +9,33 @@ from holdfast.changes.change import Change, OldValue
 from holdfast.engines.port import Stored
 
 Key = tuple[UUID, UUID]
-Table = dict[Key, Stored]
+
+
+class Table(dict[Key, Stored]):
+    """The rows of an entity by (tenant, id), and the same rows by tenant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tenants: dict[UUID, dict[Key, Stored]] = {}
+
+    def of(self, tenant_id: UUID) -> dict[Key, Stored]:
+        """A tenant's rows."""
+        return self._tenants.get(tenant_id, {})
+
+    def put(self, key: Key, stored: Stored | None) -> None:
+        """Set a row, or take it away (None) if it is there."""
+        if stored is not None:
+            self[key] = stored
+        elif key in self:
+            del self[key]
+
+    def __setitem__(self, key: Key, stored: Stored) -> None:
+        super().__setitem__(key, stored)
+        self._tenants.setdefault(key[0], {})[key] = stored
+
+    def __delitem__(self, key: Key) -> None:
+        super().__delitem__(key)
+        del self._tenants[key[0]][key]
 
 
 @dataclass(slots=True)
@@ -25,3 +51,8 @@ class Data:
         """Drop a tenant's log, history and counter."""
         for store in (self.heads, self.changes, self.old_values):
             store.pop(tenant_id, None)
+
+
+def member(membership: Stored) -> tuple[UUID, UUID]:
+    """Of which tenant who is a member."""
+    return membership.row["tenant_id"], membership.row["user_id"]

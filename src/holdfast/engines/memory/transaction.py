@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue
-from holdfast.engines.memory.data import Key, Table
+from holdfast.engines.memory.data import Key, Table, member
 from holdfast.engines.memory.order import after_key, matches, sort_key
 from holdfast.engines.port import Batch, Row, RowWrite, Stored
 from holdfast.errors import (
     AlreadyExists,
     Duplicate,
+    Forbidden,
     HoldfastError,
     ReferenceMissing,
     StaleVersion,
@@ -35,14 +36,14 @@ MEMBERSHIPS = "realm.memberships"
 class MemoryTransaction:
     """See `holdfast.engines.port.Transaction`."""
 
-    def __init__(self, engine: MemoryEngine, scope: Scope, *, read_only: bool) -> None:
+    def __init__(self, engine: MemoryEngine, scope: Scope) -> None:
         self._engine = engine
         self._scope = scope
-        self._read_only = read_only
         self._overlay: dict[str, dict[Key, Stored | None]] = {}
         self._schemas: dict[str, EntitySchema] = {}
         self._log: list[Batch] = []
         self._held: asyncio.Lock | None = None
+        self._planned_on: dict[tuple[str, Key], int] = {}
         self._items = 0
         self._bytes = 0
 
@@ -107,8 +108,11 @@ class MemoryTransaction:
             raise TooLarge(f"a transaction of this engine has at most {limits.transaction_bytes} bytes")
 
     def _write_row(self, write: RowWrite) -> None:
+        if write.schema.journaled and self._held is None:
+            raise HoldfastError("journaled rows are written by a flush alone", where=write.schema.name)
         key = self.key(write.schema, write.row_id)
         there = self._lookup(write.schema, key)
+        self._planned_on.setdefault((write.schema.name, key), write.if_version)
         if write.if_version == 0 and there is not None:
             raise AlreadyExists(where=write.schema.name)
         if write.if_version != 0:
@@ -116,7 +120,7 @@ class MemoryTransaction:
             if seen is None or seen.row["version"] != write.if_version:
                 raise StaleVersion(where=write.schema.name)
         if write.row is not None and not self._may_see(write.schema, write.row):
-            raise StaleVersion(where=write.schema.name)
+            raise Forbidden("a row is written in its owner's name alone", where=write.schema.name)
         self.put_row(write.schema, key, copy.deepcopy(write.row), write.salt)
 
     def put_row(self, schema: EntitySchema, key: Key, row: Row | None, salt: bytes) -> None:
@@ -126,9 +130,10 @@ class MemoryTransaction:
             self._check_unique(schema, key, row)
         self._overlay.setdefault(schema.name, {})[key] = None if row is None else Stored(row, salt)
 
-    def open_table(self, schema: EntitySchema) -> Table:
-        """The stored rows of an entity."""
-        return self._engine.table(schema)
+    def insert(self, schema: EntitySchema, rows: Sequence[Row]) -> None:
+        """Enter new rows of an entity without a log, however many they are."""
+        for row in rows:
+            self._write_row(RowWrite(schema, row["id"], row, 0, b""))
 
     def key(self, schema: EntitySchema, row_id: UUID) -> Key:
         """Where a row of this scope's tenant stands."""
@@ -141,13 +146,15 @@ class MemoryTransaction:
         for name in self._overlay:
             self._check_references(self._schemas[name])
         self._check_referrers()
+        self._check_membership()
+        if self._held is None:
+            self._plan_again()
         data = self._engine.data
         for name, rows in self._overlay.items():
             for key, stored in rows.items():
-                if stored is None:
-                    data.tables[name].pop(key, None)
-                else:
-                    data.tables[name][key] = stored
+                for reader in self._engine.readers:
+                    reader.keep(name, key, data.tables[name].get(key))
+                data.tables[name].put(key, stored)
         for batch in self._log:
             tenant = self._scope.tenant_id
             data.heads[tenant] = batch.head or 0
@@ -210,6 +217,31 @@ class MemoryTransaction:
                     if (reference.table, (key[0], stored.row[field.name])) in gone:
                         raise ReferenceMissing(where=f"{name}.{field.name}")
 
+    def _plan_again(self) -> None:
+        """Without the counter, another transaction may have come first: all must still hold on what stands now."""
+        for (name, key), version in self._planned_on.items():
+            there = self._engine.data.tables[name].get(key)
+            if version != (0 if there is None else there.row["version"]):
+                raise StaleVersion(where=name) if version else AlreadyExists(where=name)
+        for name, rows in self._overlay.items():
+            for key, stored in rows.items():
+                if stored is not None:
+                    self.put_row(self._schemas[name], key, stored.row, stored.salt)
+
+    def _check_membership(self) -> None:
+        """No row that stays refers to a member who goes."""
+        before = self._engine.data.tables.get(MEMBERSHIPS, Table())
+        after = self._overlay.get(MEMBERSHIPS, {})
+        members = {member(stored) for stored in after.values() if stored is not None}
+        gone = {member(before[key]) for key in after if key in before} - members
+        for schema in self._engine.schemas.values() if gone else ():
+            for field in schema.fields:
+                if field.reference is None or field.reference.table != MEMBERS:
+                    continue
+                for key, stored in self._engine.table(schema).items():
+                    if (key[0], stored.row[field.name]) in gone:
+                        raise ReferenceMissing(where=f"{schema.name}.{field.name}")
+
     # -- visibility -----------------------------------------------------------------------------------------------
 
     def _visible(self, schema: EntitySchema, row_id: UUID) -> Stored | None:
@@ -226,14 +258,14 @@ class MemoryTransaction:
 
     def _lookup_name(self, name: str, key: Key) -> Stored | None:
         overlay = self._overlay.get(name, {})
-        return overlay[key] if key in overlay else self._engine.data.tables.get(name, {}).get(key)
+        return overlay[key] if key in overlay else self._engine.data.tables.get(name, Table()).get(key)
 
     def _all(self, schema: EntitySchema) -> Iterator[tuple[Key, Stored]]:
         """The rows of this scope's tenant as they will stand."""
         overlay = self._overlay.get(schema.name, {})
         tenant = self._scope.tenant_id
-        for key, stored in self._engine.table(schema).items():
-            if key[0] == tenant and key not in overlay:
+        for key, stored in self._engine.table(schema).of(tenant).items():
+            if key not in overlay:
                 yield key, stored
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:

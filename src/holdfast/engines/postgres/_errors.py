@@ -13,6 +13,7 @@ from holdfast.engines.postgres._names import GUARD_STATE
 from holdfast.errors import (
     AlreadyExists,
     Busy,
+    ConfigurationError,
     Duplicate,
     Forbidden,
     HoldfastError,
@@ -44,6 +45,10 @@ def translated(schema: EntitySchema | None = None) -> Iterator[None]:
     """Raise the library's error for any of the driver's that leaves the block."""
     try:
         yield
+    except asyncpg.ClientConfigurationError as error:
+        raise ConfigurationError("the database's URL cannot be used") from _kind(error)
+    except asyncpg.InternalClientError as error:
+        raise Unavailable("the driver and the database do not understand one another") from _kind(error)
     except asyncpg.PostgresError as error:
         raise translate(error, schema) from bare(error)
     except asyncpg.InterfaceError as error:
@@ -60,8 +65,15 @@ def bare(error: BaseException) -> BaseException:
     return RuntimeError(f"{type(error).__name__} {state or ''}".strip())
 
 
+def _kind(error: BaseException) -> BaseException:
+    """What kind of error it was; its text may quote a value or a URL."""
+    return RuntimeError(type(error).__name__)
+
+
 def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> HoldfastError:
     """The library's error for one of PostgreSQL's."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return Unavailable("the schema has changed under a prepared statement")
     state = str(error.sqlstate or "")
     where = schema.name if schema else None
     exact = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
@@ -78,8 +90,12 @@ def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Hold
 
 def _unique(error: asyncpg.PostgresError, schema: EntitySchema | None) -> HoldfastError:
     name = getattr(error, "constraint_name", None) or ""
-    if name.endswith("_pkey") or schema is None:
-        return AlreadyExists(where=schema.name if schema else None)
+    if schema is None:
+        return AlreadyExists()
+    if name == f"{schema.table}_pkey":
+        return AlreadyExists(where=schema.name)
+    if getattr(error, "schema_name", None) != schema.pack:
+        return HoldfastError("a key of another table is taken", where=name or None)
     for rule in schema.uniques:
         if unique_name(schema, rule) == name:
             return Duplicate("another row holds the same " + ", ".join(rule.fields), where=schema.name)
@@ -107,6 +123,9 @@ _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
     "53300": (Busy, "the database has no connection to spare"),
     "54000": (TooLarge, "the database's own limit was reached"),
     "0A000": (NotSupported, "the database does not support this"),
+    "25006": (Unavailable, "the database takes no writes now"),
+    "26000": (Unavailable, "the connection has lost its prepared statements"),
+    "42P05": (Unavailable, "the connection holds another's prepared statements"),
     GUARD_STATE: (OutsideFlush, "journaled rows are written by a flush alone"),
 }
 _BY_CLASS: dict[str, tuple[type[HoldfastError], str]] = {

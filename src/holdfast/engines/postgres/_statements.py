@@ -14,7 +14,7 @@ from holdfast.engines.port import Row, RowWrite
 from holdfast.engines.postgres._names import quoted, record_type, sql_type, table_name
 from holdfast.model.query import Op, Query
 from holdfast.model.schema import EntitySchema
-from holdfast.model.types import BytesType, JsonType
+from holdfast.model.types import BytesType, DateType, InstantType, JsonType
 
 _SIGNS = {Op.EQ: "=", Op.GT: ">", Op.GE: ">=", Op.LT: "<", Op.LE: "<="}
 
@@ -113,9 +113,14 @@ def select(query: Query, tenant: Any) -> tuple[str, list[Any]]:
     arguments: list[Any] = []
 
     def bind(name: str, value: Any, suffix: str = "") -> str:
+        kind = schema.by_name[name].type
+        cast = sql_type(kind).removesuffix(' collate "C"').split("(")[0]
+        if isinstance(kind, DateType | InstantType):
+            # As text: the driver sends the first and the last day that Python knows as the infinities.
+            value = [kind.encode(item) for item in value] if suffix else kind.encode(value)
+            cast = f"text{suffix}::{cast}"
         arguments.append(value)
-        kind = sql_type(schema.by_name[name].type).removesuffix(' collate "C"')
-        return f"${len(arguments)}::{kind.split('(')[0]}{suffix}"
+        return f"${len(arguments)}::{cast}{suffix}"
 
     clauses = [] if schema.visibility == "realm" else [f"r.tenant_id = {bind('id', tenant)}"]
     for condition in query.where:

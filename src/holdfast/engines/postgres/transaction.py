@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from holdfast.changes.change import Change, OldValue, Operation
+from holdfast.changes.change import Change, OldValue, Operation, canonical
 from holdfast.engines.port import Batch, Row, RowWrite, Stored
 from holdfast.engines.postgres._errors import translated
 from holdfast.engines.postgres._names import EVERYONE, USER
@@ -18,7 +18,7 @@ from holdfast.engines.postgres._statements import Texts, read_row, rows_json, se
 from holdfast.errors import HoldfastError, StaleVersion
 from holdfast.model.query import Query
 from holdfast.model.schema import EntitySchema
-from holdfast.model.types import format_instant
+from holdfast.model.types import FloatType, format_instant
 from holdfast.tenancy.scope import Scope
 
 _CHANGES = """insert into holdfast.changes select r.* from jsonb_to_recordset($1::jsonb) as r(tenant_id uuid,
@@ -95,7 +95,7 @@ class PostgresTransaction:
     async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
         with translated():
             records = await self.connection.fetch(_READ_HISTORY, self._scope.tenant_id, schema.name, row_id)
-        return [OldValue(*record) for record in records]
+        return [_old_value(schema, record) for record in records]
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -178,6 +178,16 @@ def _old_value_json(value: OldValue) -> dict[str, Any]:
         "value": "\\x" + value.value.hex(),
         "owner_id": str(value.owner) if value.owner else None,
     }
+
+
+def _old_value(schema: EntitySchema, record: Any) -> OldValue:
+    """An old value, its bytes spelled canonically: the generated functions write JSON as the database spells it."""
+    entity, row_id, number, field, value, owner = record
+    plain = orjson.loads(value)
+    declared = schema.by_name.get(field)
+    if declared is not None and isinstance(declared.type, FloatType) and plain is not None:
+        plain = float(plain)
+    return OldValue(entity, row_id, number, field, canonical(plain), owner)
 
 
 def _change(record: Any) -> Change:
