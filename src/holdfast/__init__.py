@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast import blocking
     from holdfast.errors import (
         ConfigurationError,
         Conflict,
@@ -66,6 +67,9 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+if TYPE_CHECKING:
+    __version__: str
+
 __all__ = [  # noqa: RUF022 (by what a user does first)
     # declare
     "Entity",
@@ -88,6 +92,7 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "new_id",
     # store
     "open_store",
+    "blocking",
     "Scope",
     "Store",
     "Session",
@@ -106,14 +111,21 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "StaleVersion",
     "Forbidden",
     "ConfigurationError",
+    # which one this is
+    "__version__",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The public name, loaded from where it lives."""
     home = _HOME_OF.get(name)
-    if home is None:
+    if home is not None:
+        value = getattr(import_module(home), name)
+    elif name == "blocking":
+        value = import_module("holdfast.blocking")
+    elif name == "__version__":
+        value = import_module("holdfast.runtime.version").holdfast_version()
+    else:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
     globals()[name] = value
     return value

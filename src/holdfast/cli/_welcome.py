@@ -6,9 +6,11 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.runtime._sources import ENVIRONMENT
 from holdfast.runtime.demo import demo_path
 from holdfast.runtime.packs import load_packs
 from holdfast.runtime.serving import Served
@@ -39,7 +41,7 @@ def welcome(settings: Settings, served: Served) -> str:
 
 def command(settings: Settings) -> str:
     """How `holdfast` is called from here, for this home."""
-    home = f"HOLDFAST_HOME={shlex.quote(str(settings.home))} " if "home" in settings.sources else ""
+    home = "".join(f"{name}={shlex.quote(value)} " for name, value in _needed(settings))
     called = Path(sys.argv[0])
     if called.name != "holdfast":
         return f"{home}{shlex.quote(_from_here(Path(sys.executable)))} -m holdfast.cli"
@@ -47,6 +49,14 @@ def command(settings: Settings) -> str:
     if found and Path(found).samefile(called):
         return f"{home}holdfast"
     return f"{home}{shlex.quote(_from_here(called))}"
+
+
+def _needed(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What another terminal must be told: what came neither from a file of this folder nor from a default."""
+    if "home" in settings.sources:
+        yield "HOLDFAST_HOME", str(settings.home)
+    if settings.sources.get("packs") == ENVIRONMENT:
+        yield "HOLDFAST_PACKS", ",".join(settings.packs)
 
 
 def _from_here(path: Path) -> str:

@@ -46,6 +46,10 @@ def _print(found: dict[str, Any]) -> None:
             for t in found["tables"]
         ],
     )
+    tables = tuple(f"{table['name']}: " for table in found["tables"])
+    for finding in found["findings"]:
+        if not finding.startswith(tables):
+            say(f"  {finding}")
     say()
     print_table(["Tenant", "Slug", "Head"], [(t["id"], t["slug"], t["head"]) for t in tenants["shown"]])
     if tenants["more"]:

@@ -22,6 +22,8 @@ from holdfast.runtime.settings import Settings, load_settings
 if TYPE_CHECKING:
     from holdfast.runtime.assembly import Platform
 
+_BEGINNING = "holdfast.serving"
+
 
 def up(
     port: Annotated[int | None, typer.Option(help="Listen here instead of on HOLDFAST_PORT.")] = None,
@@ -87,8 +89,10 @@ async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:
 
 def _begin_log(settings: Settings, *, detached: bool) -> None:
     """The log goes to the terminal and its file; detached, standard error is the file."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    terminal = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [terminal]
     if not detached:
+        terminal.addFilter(lambda record: record.name != _BEGINNING)  # it is told at more length
         file = os.fdopen(open_log(settings.home), "a", encoding="utf-8")
         handlers.append(logging.StreamHandler(file))
     log_to(*handlers)
@@ -98,7 +102,7 @@ def _on_ready(platform: Platform, serving: Serving, served: Served, *, detached:
     from holdfast.cli._welcome import welcome
 
     def ready() -> None:
-        logging.getLogger("holdfast").info("answering at %s", served.url)
+        logging.getLogger(_BEGINNING).info("answering at %s", served.url)
         if not detached:
             say(welcome(platform.settings, served))
         serving.ready()

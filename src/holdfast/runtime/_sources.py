@@ -11,6 +11,7 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 
+ENVIRONMENT = "the environment"
 _PREFIX = "HOLDFAST_"
 
 
@@ -33,7 +34,7 @@ class FromEnvironment:
 def read_environment(environ: Mapping[str, str], by_variable: Mapping[str, str]) -> FromEnvironment:
     """Variables that are set; an empty one counts as not set."""
     given = {
-        name: Given(environ[variable].strip(), "the environment")
+        name: Given(environ[variable].strip(), ENVIRONMENT)
         for variable, name in by_variable.items()
         if environ.get(variable, "").strip()
     }

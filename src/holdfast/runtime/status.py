@@ -33,6 +33,7 @@ class TellsFacts(Protocol):
 async def read_status(platform: Platform) -> dict[str, Any]:
     """Everything that `status` shows. A database that is behind the code is shown as far as it goes."""
     isolation = platform.store.engine.isolation
+    findings = await _findings(platform)
     revisions = await platform.revisions()
     pending = [entry.id for entry in revisions if entry.state is State.PENDING]
     return {
@@ -46,7 +47,8 @@ async def read_status(platform: Platform) -> dict[str, Any]:
             "pending": pending,
             "strange": [e.id for e in revisions if e.state in {State.EDITED, State.UNKNOWN}],
         },
-        "tables": await _tables(platform),
+        "tables": _tables(platform, findings),
+        "findings": list(findings),
         "tenants": await _tenants(platform) if not pending else {"shown": [], "more": False},
     }
 
@@ -73,21 +75,25 @@ async def _database(platform: Platform) -> dict[str, Any]:
     }
 
 
-async def _tables(platform: Platform) -> list[dict[str, Any]]:
+async def _findings(platform: Platform) -> tuple[str, ...]:
+    """Where the database is not as declared, one line each."""
     schemas = list(platform.catalog)
     try:
-        found = (await platform.store.engine.inspect(schemas)).findings
+        return (await platform.store.engine.inspect(schemas)).findings
     except Forbidden:
-        found = tuple(f"{schema.name}: unknown, this login may not look" for schema in schemas)
+        return tuple(f"{schema.name}: unknown, this login may not look" for schema in schemas)
+
+
+def _tables(platform: Platform, findings: tuple[str, ...]) -> list[dict[str, Any]]:
     return [
         {
             "name": schema.name,
             "visibility": schema.visibility,
             "journaled": schema.journaled,
             "synced": schema.synced,
-            "state": "; ".join(_about(schema.name, found)) or "as declared",
+            "state": "; ".join(_about(schema.name, findings)) or "as declared",
         }
-        for schema in schemas
+        for schema in platform.catalog
     ]
 
 

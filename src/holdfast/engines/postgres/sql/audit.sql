@@ -286,7 +286,7 @@ select p.polrelid::regclass::text as object, quote_ident(p.polname) as policy,
 -- fix: alter table {object} alter column tenant_id set not null
 select c.oid::regclass::text as object
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
- where c.relkind in ('r', 'p') and c.relnamespace in :schemas and not a.attnotnull;
+ where c.relrowsecurity and c.relkind in ('r', 'p') and c.relnamespace in :schemas and not a.attnotnull;
 
 -- name: 31_unique_indexes
 -- finding: {object}: unique index {name} is not led by the tenant, so it tells one tenant what another holds
