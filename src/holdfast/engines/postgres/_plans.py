@@ -39,6 +39,12 @@ _CHANGE_COLUMNS = (
 _ENTER = (
     f"perform set_config('{TENANT}', substr(ctx, 1, 36), true), set_config('{USER}', substr(ctx, 38), true);"
 )
+# The counter first, and at once by as many numbers as may be needed: one statement where the tenant has written before.
+_BUMP = """  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;"""
 _ENTER_FLUSH = f"perform set_config('{TENANT}', substr(ctx, 1, 36), true), set_config('{FLUSH}', 'on', true);"
 
 
@@ -108,8 +114,7 @@ def _create(schema: EntitySchema) -> str:
   who text;
 """
     body = f"""  {_ENTER_FLUSH}
-  h := holdfast.lock_tenant(t) + k;
-  update holdfast.tenant_heads set head = h where tenant_id = t;
+{_BUMP}
   for who in select distinct o ->> 'u' from jsonb_array_elements(ops) o loop
     perform set_config('{USER}', who, true);
     insert into {table_name(schema)} (tenant_id, id, version, created_at, updated_at, commit_salt{columns})
@@ -137,6 +142,7 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str) -> str:
     """A write function that goes row by row, so that one row may come twice, under the tenant's counter."""
     header = f"""declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -145,8 +151,9 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str) -> str:
   log holdfast.changes[] := '{{}}';
 {declare}"""
     body = f"""  {_ENTER_FLUSH}
-  start := holdfast.lock_tenant(t);
-  h := start;
+{_BUMP}
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -161,8 +168,10 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str) -> str:
       status := 'stale'; return next; continue;
     end if;
 {act}  end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes ({_CHANGE_COLUMNS})
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -215,8 +224,11 @@ def _update(schema: EntitySchema) -> str:
         f"case when nw.{quoted(n)} is distinct from cur.{quoted(n)} then {literal(n)} end" for n in names
     )
     assign = "".join(f", {quoted(n)} = nw.{quoted(n)}" for n in names)
-    hashes = "(select string_agg(o -> 'h' ->> f, '' order by f collate \"C\") from unnest(changed) f)"
-    commitment = f"sha256(cur.commit_salt || int8send(nw.version) || decode({hashes}, 'hex'))"
+    hashes = ", ".join(
+        f"case when nw.{quoted(n)} is distinct from cur.{quoted(n)} then o -> 'h' ->> {literal(n)} end"
+        for n in names
+    )
+    commitment = f"sha256(cur.commit_salt || int8send(nw.version) || decode(concat({hashes}), 'hex'))"
     act = f"""    nw := jsonb_populate_record(cur, o -> 'v');
     changed := array_remove(array[{compare}]::text[], null);
     if changed = '{{}}' then

@@ -70,8 +70,11 @@ declare
   who text;
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  h := holdfast.lock_tenant(t) + k;
-  update holdfast.tenant_heads set head = h where tenant_id = t;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
   for who in select distinct o ->> 'u' from jsonb_array_elements(ops) o loop
     perform set_config('app.user_id', who, true);
     insert into "finance"."financial_accounts" (tenant_id, id, version, created_at, updated_at, commit_salt, "user_id", "name", "account_type", "institution", "balance", "currency", "interest_rate", "is_active", "metadata", "synced_at")
@@ -92,6 +95,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -102,8 +106,13 @@ declare
   changed text[];
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -131,11 +140,13 @@ begin
       select t, 'finance.financial_accounts', cur.id, h, x.f, convert_to(x.j, 'UTF8'), cur."user_id"
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('name', coalesce(to_json(cur."name")::text, 'null')), ('account_type', coalesce(to_json(cur."account_type")::text, 'null')), ('institution', coalesce(to_json(cur."institution")::text, 'null')), ('balance', coalesce('"' || cur."balance"::text || '"', 'null')), ('currency', coalesce(to_json(cur."currency")::text, 'null')), ('interest_rate', coalesce('"' || cur."interest_rate"::text || '"', 'null')), ('is_active', coalesce(cur."is_active"::text, 'null')), ('metadata', coalesce(cur."metadata"::text, 'null')), ('synced_at', coalesce('"' || to_char(cur."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null'))) x(f, j) where x.f = any(changed);
     log := log || row(t, h, h, 1, 'finance.financial_accounts', cur.id, 'u', changed, nw.version,
-        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode((select string_agg(o -> 'h' ->> f, '' order by f collate "C") from unnest(changed) f), 'hex')))::holdfast.changes;
+        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode(concat(case when nw."account_type" is distinct from cur."account_type" then o -> 'h' ->> 'account_type' end, case when nw."balance" is distinct from cur."balance" then o -> 'h' ->> 'balance' end, case when nw."currency" is distinct from cur."currency" then o -> 'h' ->> 'currency' end, case when nw."institution" is distinct from cur."institution" then o -> 'h' ->> 'institution' end, case when nw."interest_rate" is distinct from cur."interest_rate" then o -> 'h' ->> 'interest_rate' end, case when nw."is_active" is distinct from cur."is_active" then o -> 'h' ->> 'is_active' end, case when nw."metadata" is distinct from cur."metadata" then o -> 'h' ->> 'metadata' end, case when nw."name" is distinct from cur."name" then o -> 'h' ->> 'name' end, case when nw."synced_at" is distinct from cur."synced_at" then o -> 'h' ->> 'synced_at' end, case when nw."user_id" is distinct from cur."user_id" then o -> 'h' ->> 'user_id' end), 'hex')))::holdfast.changes;
     status := 'done'; number := h; version := nw.version; body := '{"id":' || ('"' || nw."id"::text || '"') || ',"version":' || (nw."version"::text) || ',"created_at":' || ('"' || to_char(nw."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(nw."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || nw."user_id"::text || '"') || ',"name":' || (to_json(nw."name")::text) || ',"account_type":' || (to_json(nw."account_type")::text) || ',"institution":' || (coalesce(to_json(nw."institution")::text, 'null')) || ',"balance":' || ('"' || nw."balance"::text || '"') || ',"currency":' || (to_json(nw."currency")::text) || ',"interest_rate":' || (coalesce('"' || nw."interest_rate"::text || '"', 'null')) || ',"is_active":' || (nw."is_active"::text) || ',"metadata":' || (nw."metadata"::text) || ',"synced_at":' || (coalesce('"' || to_char(nw."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}'; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -146,6 +157,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -154,8 +166,13 @@ declare
   log holdfast.changes[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -178,8 +195,10 @@ begin
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -267,8 +286,11 @@ declare
   who text;
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  h := holdfast.lock_tenant(t) + k;
-  update holdfast.tenant_heads set head = h where tenant_id = t;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
   for who in select distinct o ->> 'u' from jsonb_array_elements(ops) o loop
     perform set_config('app.user_id', who, true);
     insert into "finance"."financial_goals" (tenant_id, id, version, created_at, updated_at, commit_salt, "user_id", "name", "goal_type", "target_amount", "current_amount", "target_date", "priority", "description", "is_active", "metadata", "synced_at")
@@ -289,6 +311,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -299,8 +322,13 @@ declare
   changed text[];
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -328,11 +356,13 @@ begin
       select t, 'finance.financial_goals', cur.id, h, x.f, convert_to(x.j, 'UTF8'), cur."user_id"
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('name', coalesce(to_json(cur."name")::text, 'null')), ('goal_type', coalesce(to_json(cur."goal_type")::text, 'null')), ('target_amount', coalesce('"' || cur."target_amount"::text || '"', 'null')), ('current_amount', coalesce('"' || cur."current_amount"::text || '"', 'null')), ('target_date', coalesce('"' || to_char(cur."target_date", 'YYYY-MM-DD') || '"', 'null')), ('priority', coalesce(cur."priority"::text, 'null')), ('description', coalesce(to_json(cur."description")::text, 'null')), ('is_active', coalesce(cur."is_active"::text, 'null')), ('metadata', coalesce(cur."metadata"::text, 'null')), ('synced_at', coalesce('"' || to_char(cur."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null'))) x(f, j) where x.f = any(changed);
     log := log || row(t, h, h, 1, 'finance.financial_goals', cur.id, 'u', changed, nw.version,
-        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode((select string_agg(o -> 'h' ->> f, '' order by f collate "C") from unnest(changed) f), 'hex')))::holdfast.changes;
+        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode(concat(case when nw."current_amount" is distinct from cur."current_amount" then o -> 'h' ->> 'current_amount' end, case when nw."description" is distinct from cur."description" then o -> 'h' ->> 'description' end, case when nw."goal_type" is distinct from cur."goal_type" then o -> 'h' ->> 'goal_type' end, case when nw."is_active" is distinct from cur."is_active" then o -> 'h' ->> 'is_active' end, case when nw."metadata" is distinct from cur."metadata" then o -> 'h' ->> 'metadata' end, case when nw."name" is distinct from cur."name" then o -> 'h' ->> 'name' end, case when nw."priority" is distinct from cur."priority" then o -> 'h' ->> 'priority' end, case when nw."synced_at" is distinct from cur."synced_at" then o -> 'h' ->> 'synced_at' end, case when nw."target_amount" is distinct from cur."target_amount" then o -> 'h' ->> 'target_amount' end, case when nw."target_date" is distinct from cur."target_date" then o -> 'h' ->> 'target_date' end, case when nw."user_id" is distinct from cur."user_id" then o -> 'h' ->> 'user_id' end), 'hex')))::holdfast.changes;
     status := 'done'; number := h; version := nw.version; body := '{"id":' || ('"' || nw."id"::text || '"') || ',"version":' || (nw."version"::text) || ',"created_at":' || ('"' || to_char(nw."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(nw."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || nw."user_id"::text || '"') || ',"name":' || (to_json(nw."name")::text) || ',"goal_type":' || (to_json(nw."goal_type")::text) || ',"target_amount":' || ('"' || nw."target_amount"::text || '"') || ',"current_amount":' || ('"' || nw."current_amount"::text || '"') || ',"target_date":' || (coalesce('"' || to_char(nw."target_date", 'YYYY-MM-DD') || '"', 'null')) || ',"priority":' || (coalesce(nw."priority"::text, 'null')) || ',"description":' || (coalesce(to_json(nw."description")::text, 'null')) || ',"is_active":' || (nw."is_active"::text) || ',"metadata":' || (nw."metadata"::text) || ',"synced_at":' || (coalesce('"' || to_char(nw."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}'; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -343,6 +373,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -351,8 +382,13 @@ declare
   log holdfast.changes[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -375,8 +411,10 @@ begin
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -461,8 +499,11 @@ declare
   who text;
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  h := holdfast.lock_tenant(t) + k;
-  update holdfast.tenant_heads set head = h where tenant_id = t;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
   for who in select distinct o ->> 'u' from jsonb_array_elements(ops) o loop
     perform set_config('app.user_id', who, true);
     insert into "finance"."scenarios" (tenant_id, id, version, created_at, updated_at, commit_salt, "user_id", "name", "description", "assumptions", "projections", "is_active", "is_default", "synced_at")
@@ -483,6 +524,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -493,8 +535,13 @@ declare
   changed text[];
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -522,11 +569,13 @@ begin
       select t, 'finance.scenarios', cur.id, h, x.f, convert_to(x.j, 'UTF8'), cur."user_id"
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('name', coalesce(to_json(cur."name")::text, 'null')), ('description', coalesce(to_json(cur."description")::text, 'null')), ('assumptions', coalesce(cur."assumptions"::text, 'null')), ('projections', coalesce(cur."projections"::text, 'null')), ('is_active', coalesce(cur."is_active"::text, 'null')), ('is_default', coalesce(cur."is_default"::text, 'null')), ('synced_at', coalesce('"' || to_char(cur."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null'))) x(f, j) where x.f = any(changed);
     log := log || row(t, h, h, 1, 'finance.scenarios', cur.id, 'u', changed, nw.version,
-        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode((select string_agg(o -> 'h' ->> f, '' order by f collate "C") from unnest(changed) f), 'hex')))::holdfast.changes;
+        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode(concat(case when nw."assumptions" is distinct from cur."assumptions" then o -> 'h' ->> 'assumptions' end, case when nw."description" is distinct from cur."description" then o -> 'h' ->> 'description' end, case when nw."is_active" is distinct from cur."is_active" then o -> 'h' ->> 'is_active' end, case when nw."is_default" is distinct from cur."is_default" then o -> 'h' ->> 'is_default' end, case when nw."name" is distinct from cur."name" then o -> 'h' ->> 'name' end, case when nw."projections" is distinct from cur."projections" then o -> 'h' ->> 'projections' end, case when nw."synced_at" is distinct from cur."synced_at" then o -> 'h' ->> 'synced_at' end, case when nw."user_id" is distinct from cur."user_id" then o -> 'h' ->> 'user_id' end), 'hex')))::holdfast.changes;
     status := 'done'; number := h; version := nw.version; body := '{"id":' || ('"' || nw."id"::text || '"') || ',"version":' || (nw."version"::text) || ',"created_at":' || ('"' || to_char(nw."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(nw."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || nw."user_id"::text || '"') || ',"name":' || (to_json(nw."name")::text) || ',"description":' || (coalesce(to_json(nw."description")::text, 'null')) || ',"assumptions":' || (nw."assumptions"::text) || ',"projections":' || (nw."projections"::text) || ',"is_active":' || (nw."is_active"::text) || ',"is_default":' || (nw."is_default"::text) || ',"synced_at":' || (coalesce('"' || to_char(nw."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}'; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -537,6 +586,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -545,8 +595,13 @@ declare
   log holdfast.changes[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -569,8 +624,10 @@ begin
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -661,8 +718,11 @@ declare
   who text;
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  h := holdfast.lock_tenant(t) + k;
-  update holdfast.tenant_heads set head = h where tenant_id = t;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
   for who in select distinct o ->> 'u' from jsonb_array_elements(ops) o loop
     perform set_config('app.user_id', who, true);
     insert into "finance"."transactions" (tenant_id, id, version, created_at, updated_at, commit_salt, "user_id", "account_id", "posted", "amount", "currency", "description", "category", "merchant", "pending", "source", "source_id")
@@ -683,6 +743,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -693,8 +754,13 @@ declare
   changed text[];
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -722,11 +788,13 @@ begin
       select t, 'finance.transactions', cur.id, h, x.f, convert_to(x.j, 'UTF8'), cur."user_id"
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('account_id', coalesce('"' || cur."account_id"::text || '"', 'null')), ('posted', coalesce('"' || to_char(cur."posted", 'YYYY-MM-DD') || '"', 'null')), ('amount', coalesce('"' || cur."amount"::text || '"', 'null')), ('currency', coalesce(to_json(cur."currency")::text, 'null')), ('description', coalesce(to_json(cur."description")::text, 'null')), ('category', coalesce(to_json(cur."category")::text, 'null')), ('merchant', coalesce(to_json(cur."merchant")::text, 'null')), ('pending', coalesce(cur."pending"::text, 'null')), ('source', coalesce(to_json(cur."source")::text, 'null')), ('source_id', coalesce(to_json(cur."source_id")::text, 'null'))) x(f, j) where x.f = any(changed);
     log := log || row(t, h, h, 1, 'finance.transactions', cur.id, 'u', changed, nw.version,
-        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode((select string_agg(o -> 'h' ->> f, '' order by f collate "C") from unnest(changed) f), 'hex')))::holdfast.changes;
+        (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode(concat(case when nw."account_id" is distinct from cur."account_id" then o -> 'h' ->> 'account_id' end, case when nw."amount" is distinct from cur."amount" then o -> 'h' ->> 'amount' end, case when nw."category" is distinct from cur."category" then o -> 'h' ->> 'category' end, case when nw."currency" is distinct from cur."currency" then o -> 'h' ->> 'currency' end, case when nw."description" is distinct from cur."description" then o -> 'h' ->> 'description' end, case when nw."merchant" is distinct from cur."merchant" then o -> 'h' ->> 'merchant' end, case when nw."pending" is distinct from cur."pending" then o -> 'h' ->> 'pending' end, case when nw."posted" is distinct from cur."posted" then o -> 'h' ->> 'posted' end, case when nw."source" is distinct from cur."source" then o -> 'h' ->> 'source' end, case when nw."source_id" is distinct from cur."source_id" then o -> 'h' ->> 'source_id' end, case when nw."user_id" is distinct from cur."user_id" then o -> 'h' ->> 'user_id' end), 'hex')))::holdfast.changes;
     status := 'done'; number := h; version := nw.version; body := '{"id":' || ('"' || nw."id"::text || '"') || ',"version":' || (nw."version"::text) || ',"created_at":' || ('"' || to_char(nw."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(nw."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || nw."user_id"::text || '"') || ',"account_id":' || ('"' || nw."account_id"::text || '"') || ',"posted":' || ('"' || to_char(nw."posted", 'YYYY-MM-DD') || '"') || ',"amount":' || ('"' || nw."amount"::text || '"') || ',"currency":' || (to_json(nw."currency")::text) || ',"description":' || (coalesce(to_json(nw."description")::text, 'null')) || ',"category":' || (coalesce(to_json(nw."category")::text, 'null')) || ',"merchant":' || (coalesce(to_json(nw."merchant")::text, 'null')) || ',"pending":' || (nw."pending"::text) || ',"source":' || (to_json(nw."source")::text) || ',"source_id":' || (coalesce(to_json(nw."source_id")::text, 'null')) || '}'; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
@@ -737,6 +805,7 @@ language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
+  k constant integer := jsonb_array_length(ops);
   h bigint;
   start bigint;
   who text;
@@ -745,8 +814,13 @@ declare
   log holdfast.changes[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
-  start := holdfast.lock_tenant(t);
-  h := start;
+  update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
+  if not found then
+    h := holdfast.lock_tenant(t) + k;
+    update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  h := h - k;
+  start := h;
   for o in select e.o from jsonb_array_elements(ops) with ordinality e(o, ord) order by e.ord loop
     if o ->> 'u' is distinct from who then
       who := o ->> 'u';
@@ -769,8 +843,10 @@ begin
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
-  if h > start then
+  if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
+  end if;
+  if h > start then
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
