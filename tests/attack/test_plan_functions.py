@@ -192,3 +192,26 @@ async def test_plans_of_two_schemas_run_side_by_side(wall: Wall) -> None:
         assert await old.read_body(wall.ann, NOTICES, row_id) is not None
     with wall.connect("admin") as admin:
         run(admin, "delete from holdfast.revisions where revision in ('test_0002', 'test_0003')")
+
+
+async def test_a_column_that_a_newer_release_adds_to_the_log_does_not_disturb_this_one(wall: Wall) -> None:
+    """Nothing of ours reads or writes the log by the position of its columns outside the generated updates."""
+    added = "alter table holdfast.{0} add column extra text; alter table holdfast.{0} alter column extra set default 'x'"
+    with wall.connect("admin") as admin:
+        for table in ("changes", "field_history"):
+            run(admin, added.format(table))
+        try:
+            async with wall.store(pool_size=1) as store:
+                notices = [Notice(text="one"), Notice(text="two")]
+                async with store.session(wall.ann) as session:
+                    await session.batch(notices)
+                async with store.session(wall.ann) as session:
+                    for notice in notices:
+                        await session.delete(Notice, notice.id)
+                async with store.engine.begin(wall.ann, read_only=True) as tx:
+                    last = (await tx.read_changes(0, limit=10_000))[-4:]
+                    assert [change.op.value for change in last] == ["c", "c", "d", "d"]
+                    assert len(await tx.read_history(NOTICES, notices[0].id)) == 4
+        finally:
+            for table in ("changes", "field_history"):
+                run(admin, f"alter table holdfast.{table} drop column extra")

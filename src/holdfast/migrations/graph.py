@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
 
 from holdfast.errors import SchemaError
 from holdfast.migrations.revision import Revision
@@ -30,7 +32,12 @@ def load_revisions(
     """
     locations = [_folder(package) for package in dict.fromkeys((CORE, *folders))]
     directory = ScriptDirectory(locations[0], version_locations=locations)
-    scripts = list(directory.walk_revisions(base="base", head="heads"))
+    try:
+        scripts = list(directory.walk_revisions(base="base", head="heads"))
+    except (KeyError, CommandError, RevisionError) as error:
+        raise SchemaError(
+            "the revisions of the enabled packs do not fit together", where=str(error)[:200]
+        ) from error
     return [*(_revision(script) for script in reversed(scripts)), *_computed(unversioned)]
 
 

@@ -21,12 +21,16 @@ from holdfast.model.schema import EntitySchema
 from holdfast.model.types import FloatType, format_instant
 from holdfast.tenancy.scope import Scope
 
-_CHANGES = """insert into holdfast.changes select r.* from jsonb_to_recordset($1::jsonb) as r(tenant_id uuid,
- number bigint, flush_end bigint, format smallint, entity text, row_id uuid, op text, fields text[], version bigint,
- actor uuid, device text, at timestamptz, commitment bytea)"""
-_HISTORY = """insert into holdfast.field_history select $2::uuid, r.* from jsonb_to_recordset($1::jsonb) as
+_CHANGE_COLUMNS = """tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment"""
+_CHANGES = f"""insert into holdfast.changes ({_CHANGE_COLUMNS})
+ select {_CHANGE_COLUMNS} from jsonb_to_recordset($1::jsonb) as r(tenant_id uuid, number bigint, flush_end bigint,
+ format smallint, entity text, row_id uuid, op text, fields text[], version bigint, actor uuid, device text,
+ at timestamptz, commitment bytea)"""
+_HISTORY = """insert into holdfast.field_history (tenant_id, entity, row_id, number, field, value, owner_id)
+ select $2::uuid, entity, row_id, number, field, value, owner_id from jsonb_to_recordset($1::jsonb) as
  r(entity text, row_id uuid, number bigint, field text, value bytea, owner_id uuid)"""
-_READ_CHANGES = "select * from holdfast.changes where tenant_id = $1 and number > $2 order by number limit $3"
+_READ_CHANGES = f"""select {_CHANGE_COLUMNS} from holdfast.changes
+ where tenant_id = $1 and number > $2 order by number limit $3"""
 _READ_HISTORY = """select entity, row_id, number, field, value, owner_id from holdfast.field_history
  where tenant_id = $1 and entity = $2 and row_id = $3 order by number, field"""
 
