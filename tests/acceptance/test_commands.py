@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.deployment import Deployment, new_deployment
+from tests.acceptance.deployment import HOLDFAST, Deployment, new_deployment
 
 STATEMENTS = Path(__file__).parent.parent / "data" / "statements"
 
@@ -18,6 +19,26 @@ def deployment() -> Iterator[Deployment]:
         with made.up():
             pass
         yield made
+
+
+def test_those_who_begin_at_once_agree() -> None:
+    with new_deployment() as fresh:
+        processes = [
+            subprocess.Popen(
+                [*HOLDFAST, "migrate", "up"],
+                cwd=fresh.folder,
+                env=fresh.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        for process in processes:
+            _, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+        assert fresh.json("status")["findings"] == []
+        assert fresh.postgres() is None
 
 
 def test_people_tenants_and_members(deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -32,9 +33,7 @@ def listening_socket(settings: Settings) -> Iterator[socket.socket]:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror:
-        raise ConfigurationError(
-            f"{settings.host} is no address of this machine.", where="HOLDFAST_HOST"
-        ) from None
+        raise _no_address(settings.host) from None
     with socket.socket(family, socket.SOCK_STREAM) as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -49,12 +48,22 @@ def listening_socket(settings: Settings) -> Iterator[socket.socket]:
                 hint="Choose one above 1023.",
             ) from None
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _no_address(settings.host) from None
             raise ConfigurationError(
                 f"Port {settings.port} on {settings.host} cannot be had: {error.strerror}.",
                 where=where,
                 hint="End what uses it, or choose another: `holdfast up --port 8001`.",
             ) from None
         yield taken
+
+
+def _no_address(host: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{host} is no address of this machine.",
+        where="HOLDFAST_HOST",
+        hint="127.0.0.1 is this machine alone, 0.0.0.0 every network that it is in.",
+    )
 
 
 async def serve(

@@ -23,6 +23,8 @@ _PICK = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_toke
 def welcome(settings: Settings, served: Served) -> str:
     """Where it answers, and what to try."""
     lines = [f"Holdfast {holdfast_version()} answers at {served.url}", ""]
+    if settings.engine == "memory":
+        lines += ["Its store is in memory: nothing is kept when it ends.", ""]
     demo = demo_path(settings.home)
     if settings.development and demo.exists():
         lines += [

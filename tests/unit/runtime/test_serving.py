@@ -101,7 +101,12 @@ def test_a_server_in_another_container_is_not_signalled(
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:1"), ("::", "http://[::1]:1"), ("example.org", "http://example.org:1")],
+    [
+        ("0.0.0.0", "http://127.0.0.1:1"),
+        ("::", "http://[::1]:1"),
+        ("::1", "http://[::1]:1"),
+        ("example.org", "http://example.org:1"),
+    ],
 )
 def test_the_url_is_one_that_this_machine_reaches(host: str, url: str) -> None:
     assert Served(1, host, 1, "").url == url

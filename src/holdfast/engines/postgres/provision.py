@@ -20,6 +20,7 @@ from holdfast.errors import ConfigurationError, HoldfastError
 
 LOGIN_ROLES = ("runtime", "realm", "maintenance", "backup")
 MINIMUM_VERSION = 150_000
+_ONE_AT_A_TIME = 7_271_627
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,27 +149,32 @@ async def provision(
     PostgreSQL 15, Forbidden where the login may not make roles (then `roles_sql` tells what to run).
     """
     logins = logins_for(admin_url, database, passwords, runtime_url=runtime_url)
+    given = {k: v for k, v in passwords.items() if not (k == "runtime" and runtime_url)}
     connection = await _connect_to_server(admin_url)
     try:
         superuser = await _check_server(connection)
-        given = {k: v for k, v in passwords.items() if not (k == "runtime" and runtime_url)}
-        await _run(connection, role_statements(logins.roles, given, superuser=superuser))
         with translated():
-            if not await connection.fetchval(
-                "select exists (select from pg_database where datname = $1)", database
-            ):
-                await connection.execute(
-                    f"create database {quoted(database)} owner {quoted(logins.roles.owner)}"
-                )
+            # Two who make the same role at once both fail. The lock goes with the connection.
+            await connection.execute(f"select pg_advisory_lock({_ONE_AT_A_TIME})")
+        await _run(connection, role_statements(logins.roles, given, superuser=superuser))
+        await _make_database(connection, database, logins.roles)
+        with translated():
+            inside = await asyncpg.connect(logins.admin, timeout=10)
+        try:
+            await _run(inside, database_statements(logins.roles, database, superuser=superuser))
+        finally:
+            await inside.close(timeout=5)
     finally:
         await connection.close(timeout=5)
-    with translated():
-        inside = await asyncpg.connect(logins.admin, timeout=10)
-    try:
-        await _run(inside, database_statements(logins.roles, database, superuser=superuser))
-    finally:
-        await inside.close(timeout=5)
     return logins
+
+
+async def _make_database(connection: asyncpg.Connection, database: str, roles: Roles) -> None:
+    with translated():
+        if not await connection.fetchval(
+            "select exists (select from pg_database where datname = $1)", database
+        ):
+            await connection.execute(f"create database {quoted(database)} owner {quoted(roles.owner)}")
 
 
 async def _connect_to_server(admin_url: str) -> asyncpg.Connection:
