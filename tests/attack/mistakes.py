@@ -321,6 +321,9 @@ def of_roles() -> list[Mistake]:
             "role {backup}: it can act as pg_write_all_data",
         ),
         Mistake(
+            "role_missing", "drop owned by {backup}; drop role {backup}", "role {backup}: it does not exist"
+        ),
+        Mistake(
             "owner_logs_in", "alter role {owner} login", "role {owner}: the owner of the tables can log in"
         ),
         Mistake("owner_bypasses", "alter role {owner} bypassrls", "role {owner}: it is bypassrls"),

@@ -250,7 +250,7 @@ async def test_a_reference_to_nothing_fails_at_the_end(wall: Wall) -> None:
 
 
 async def test_a_database_that_is_not_there(wall: Wall) -> None:
-    with comes_as(ConfigurationError, "3D000"):
+    with comes_as(SchemaError, "3D000"):
         await opened(wall, wall.logins.runtime.rpartition("/")[0] + "/missing")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,8 +15,14 @@ from holdfast.engines.port import Inspection
 from holdfast.engines.postgres._inspect import inspect_database
 from holdfast.engines.postgres._names import Roles
 from holdfast.engines.postgres.engine import PostgresEngine
+from holdfast.engines.postgres.inspection.audit import audit_blocks
+from holdfast.engines.postgres.inspection.named_sql import Block
 from tests.attack.mistakes import MISTAKES, Mistake
 from tests.attack.wall import CATALOG, Wall, run
+
+MADE: dict[int, set[str]] = defaultdict(set)
+SAID: dict[int, set[str]] = defaultdict(set)
+"""Of each version: the mistakes that were made in this run, and all that was said of them."""
 
 
 def named(text: str, wall: Wall) -> str:
@@ -51,8 +59,42 @@ async def test_a_mistake_is_found(wall: Wall, administrator: asyncpg.Connection,
         pytest.skip(f"PostgreSQL {wall.version} knows no such thing")
     async with made(mistake, wall, administrator):
         inspection = await inspect_database(administrator, list(CATALOG), wall.roles)
+    MADE[wall.version].add(mistake.name)
+    SAID[wall.version].update(inspection.findings)
     expected = named(mistake.found, wall)
     assert any(expected in finding for finding in inspection.findings), inspection.findings
+
+
+def test_every_query_of_the_audit_is_provoked_by_a_mistake(wall: Wall) -> None:
+    if len(MADE[wall.version]) < len([mistake for mistake in MISTAKES if mistake.since <= wall.version]):
+        pytest.skip("only some of the mistakes were made in this run")
+    silent = {
+        block.name for block in audit_blocks(wall.version * 10_000) if not provoked(block, SAID[wall.version])
+    }
+    assert silent == {"21_dblink"}
+
+
+def provoked(block: Block, findings: set[str]) -> bool:
+    parts = re.split(r"\{\w+\}", block.facts["finding"])
+    said = re.compile(".+".join(map(re.escape, parts)))
+    return any(said.match(finding) for finding in findings)
+
+
+async def test_an_extension_is_no_mistake_unless_it_reaches_out(
+    wall: Wall, administrator: asyncpg.Connection
+) -> None:
+    there = {record[0] for record in await administrator.fetch("select name from pg_available_extensions")}
+    for name, told in (
+        ("vector", False),
+        ("pg_trgm", False),
+        ("pg_stat_statements", False),
+        ("dblink", True),
+    ):
+        if name in there:
+            async with made(Mistake(name, f"create extension {name} schema public", ""), wall, administrator):
+                findings = (await inspect_database(administrator, list(CATALOG), wall.roles)).findings
+            assert any(f"extension {name}: " in finding for finding in findings) == told
+            assert bool(findings) == told
 
 
 async def test_the_wall_as_built_has_no_finding(wall: Wall) -> None:

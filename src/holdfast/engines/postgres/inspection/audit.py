@@ -13,6 +13,8 @@ FILE = "audit.sql"
 # The first minor releases whose planner statistics no longer tell what row security hides (CVE-2025-8713).
 FLOORS = {15: 150_014, 16: 160_010, 17: 170_006}
 
+_EXTENDED = "(select objid from pg_depend where classid = '{catalog}'::regclass and deptype = 'e')"
+
 
 async def audit(connection: Any, roles: Roles, version: int) -> list[str]:
     """The findings of all blocks; `version` is the server's `server_version_num`."""
@@ -34,7 +36,13 @@ def placeholders(roles: Roles) -> dict[str, str]:
     names = {name: literal(getattr(roles, name)) for name in Roles.__slots__}
     logins = ", ".join(names[name] for name in ("runtime", "realm", "maintenance"))
     own = "(select oid from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema')"
-    return {**names, "logins": f"({logins})", "schemas": own}
+    return {
+        **names,
+        "logins": f"({logins})",
+        "schemas": own,
+        "extension_tables": _EXTENDED.format(catalog="pg_class"),
+        "extension_functions": _EXTENDED.format(catalog="pg_proc"),
+    }
 
 
 def _is_for(block: Block, version: int) -> bool:

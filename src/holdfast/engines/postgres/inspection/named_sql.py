@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 _HEADER = re.compile(r"^-- (\w+): (.*)$", re.MULTILINE)
-_PLACEHOLDER = re.compile(r"(?<!:):([a-z]+)\b")
+_PLACEHOLDER = re.compile(r"(?<!:):([a-z_]+)\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 --   :owner, :runtime, :realm, :maintenance, :backup   names of the roles, as literals
 --   :logins      the three logins that serve: runtime, realm, maintenance
 --   :schemas     every schema that is not PostgreSQL's own
+--   :extension_tables, :extension_functions  what belongs to an extension, and is its author's to answer for
 --   finding, fix  what is said of each row; a name in braces is a column of the block
 --   since, before  the server versions (server_version_num) that a block is for
 
@@ -71,7 +72,7 @@ select l.rolname as login, quote_ident(l.rolname) as name, quote_ident(r.rolname
 -- fix: alter view {object} set (security_invoker = true)
 select format('%I.%I', n.nspname, c.relname) as object, pg_get_userbyid(c.relowner) as owner
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind = 'v' and n.oid in :schemas
+ where c.relkind = 'v' and n.oid in :schemas and c.oid not in :extension_tables
    and not exists (select from pg_options_to_table(c.reloptions) o
                     where case when o.option_name = 'security_invoker' then o.option_value::boolean end);
 
@@ -87,7 +88,7 @@ select format('%I.%I', n.nspname, c.relname) as object, l.rolname as login, quot
 -- fix: alter function {object} security invoker
 select p.oid::regprocedure::text as object, pg_get_userbyid(p.proowner) as owner
   from pg_proc p where p.prosecdef and p.pronamespace in :schemas
-   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e');
+   and p.oid not in :extension_functions;
 
 -- name: 05_public_functions
 -- finding: function {object}: PUBLIC may execute it
@@ -95,7 +96,7 @@ select p.oid::regprocedure::text as object, pg_get_userbyid(p.proowner) as owner
 select p.oid::regprocedure::text as object
   from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
  where p.pronamespace in :schemas and a.grantee = 0
-   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e');
+   and p.oid not in :extension_functions;
 
 -- name: 06_unpinned_functions
 -- finding: function {object}: {login} may execute it, and its search_path is not pinned
@@ -104,7 +105,7 @@ select p.oid::regprocedure::text as object, l.rolname as login
   from pg_proc p, pg_roles l
  where p.pronamespace in :schemas and l.rolname in :logins and has_function_privilege(l.oid, p.oid, 'EXECUTE')
    and not exists (select from unnest(p.proconfig) s where s like 'search_path=%')
-   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e');
+   and p.oid not in :extension_functions;
 
 -- name: 07_children
 -- finding: {object}: it is a part of {parent}, and can be reached or read around its row security
@@ -204,7 +205,7 @@ select p.parname as setting, coalesce(r.rolname, 'PUBLIC') as login, coalesce(qu
 select p.oid::regprocedure::text as object from pg_proc p
  where p.provolatile = 'i' and p.pronamespace in :schemas and p.prokind in ('f', 'w')
    and case when p.prokind in ('f', 'w') then pg_get_functiondef(p.oid) end ilike '%current_setting%'
-   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e');
+   and p.oid not in :extension_functions;
 
 -- name: 17_temporary_tables
 -- finding: role {login}: it may make temporary tables, which outlive a tenant on a pooled connection
@@ -239,6 +240,16 @@ select format('%I.%I', n.nspname, c.relname) as object, l.rolname as login, quot
 -- fix: revoke usage on foreign server {object} from {name}
 select quote_ident(s.srvname) as object, l.rolname as login, quote_ident(l.rolname) as name
   from pg_foreign_server s, pg_roles l where l.rolname in :logins and has_server_privilege(l.oid, s.oid, 'USAGE');
+
+-- name: 21_dblink
+-- finding: extension {object}: {login} may open connections of its own from within the database
+-- fix: drop extension {object}, or revoke execute on its functions from public
+select quote_ident(e.extname) as object, l.rolname as login
+  from pg_extension e, pg_roles l
+ where e.extname in ('dblink', 'plproxy', 'http') and l.rolname in :logins
+   and exists (select from pg_depend d join pg_proc p on p.oid = d.objid
+                where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid
+                  and d.deptype = 'e' and has_function_privilege(l.oid, p.oid, 'EXECUTE'));
 
 -- name: 23_triggers
 -- finding: {object}: trigger {name} is not Holdfast's
@@ -310,7 +321,7 @@ select i.indrelid::regclass::text as object, i.indexrelid::regclass::text as nam
 -- fix: alter function {object} not leakproof
 select p.oid::regprocedure::text as object from pg_proc p
  where p.proleakproof and p.pronamespace in :schemas
-   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e');
+   and p.oid not in :extension_functions;
 
 -- name: 33_create_in_schemas
 -- finding: schema {object}: {login} may create in it
@@ -338,7 +349,7 @@ select c.oid::regclass::text as object, l.rolname as login, quote_ident(l.rolnam
 -- fix: revoke {privilege} on {kind} {object} from public
 select 'table' as kind, format('%I.%I', n.nspname, c.relname) as object, a.privilege_type as privilege
   from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
- where n.oid in :schemas and a.grantee = 0
+ where n.oid in :schemas and a.grantee = 0 and c.oid not in :extension_tables
 union all
 select 'schema', quote_ident(n.nspname), a.privilege_type
   from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a where n.oid in :schemas and a.grantee = 0
@@ -354,12 +365,11 @@ select * from (
   select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind,
          format('%I.%I', n.nspname, c.relname) as object, c.relowner as owner_oid
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-   where n.oid in :schemas and c.relkind in ('r', 'p', 'v', 'S')
-     and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+   where n.oid in :schemas and c.relkind in ('r', 'p', 'v', 'S') and c.oid not in :extension_tables
   union all
   select 'function', p.oid::regprocedure::text, p.proowner from pg_proc p
    where p.pronamespace in :schemas
-     and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+     and p.oid not in :extension_functions
   union all
   select 'schema', quote_ident(n.nspname), n.nspowner from pg_namespace n where n.oid in :schemas and n.nspname <> 'public'
      and not exists (select from pg_depend d where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
