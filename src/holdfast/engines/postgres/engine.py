@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -51,6 +52,9 @@ from holdfast.tenancy.scope import Scope
 
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "30s"
+_ANSWER_SECONDS = 35.0
+"""How long an answer may take. Past the statement's own timeout: the server, or the way to it, is no longer there."""
+_ROLLBACK_SECONDS = 5.0
 
 
 class PostgresEngine:
@@ -114,7 +118,9 @@ class PostgresEngine:
             "jit": "off",
         }
         cache = {} if self._statement_cache else {"statement_cache_size": 0}
-        return await asyncpg.connect(url, server_settings=settings, timeout=10, **cache)
+        return await asyncpg.connect(
+            url, server_settings=settings, timeout=10, command_timeout=_ANSWER_SECONDS, **cache
+        )
 
     async def _refuse_powerful_login(self) -> None:
         text = """select r.rolsuper or r.rolbypassrls as free,
@@ -360,8 +366,10 @@ def _enter(scope: Scope) -> str:
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:
+    """A connection on which that fails, or takes long, is cut: the server undoes what was begun there."""
     try:
-        await connection.execute("rollback")
+        async with asyncio.timeout(_ROLLBACK_SECONDS):
+            await connection.execute("rollback")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         connection.terminate()
 
