@@ -184,6 +184,8 @@ class Write:
     values: Mapping[str, Any] = field(default_factory=dict)
     if_version: int | None = None
     salt: bytes = b""
+    size: int = 0
+    """Bytes of the values, as they were measured against the limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,15 @@
 A write set is what one session wants done, all or nothing. A flush takes the tenant's counter first, then reads the rows
 that it is about to change, plans, writes rows, changes and old values, and commits. Where the engine has plans, write
 sets of one simple kind go down in a single round trip instead. If a shared flush fails, its write sets are tried again
-one by one, so that one caller's mistake is nobody else's.
+one by one, so that one caller's mistake is nobody else's. What waits is bounded, in number, in bytes and in time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -34,32 +33,11 @@ from holdfast.errors import Busy, HoldfastError, StaleVersion, Unavailable
 from holdfast.model.catalog import Catalog
 from holdfast.model.schema import EntitySchema
 from holdfast.store._cascade import cascades
+from holdfast.store._lane import Lane, PlanKey, WriteSet, fail, still_wanted, succeed
 from holdfast.store._plan import FlushPlan, plan_write
 from holdfast.tenancy.scope import Scope
 
-MAX_WAITING = 2_000
-MAX_GROUP = 500
 _REALM_TRIES = 5
-
-PlanKey = tuple[str, Operation]
-
-
-@dataclass(slots=True, eq=False)
-class WriteSet:
-    """What one session commits at once, and the future that its caller awaits."""
-
-    scope: Scope
-    writes: list[PlannedWrite]
-    done: asyncio.Future[list[Outcome]]
-    plan_key: PlanKey | None
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One tenant's waiting write sets."""
-
-    waiting: deque[WriteSet] = field(default_factory=deque)
-    busy: bool = False
 
 
 class Flusher:
@@ -69,7 +47,7 @@ class Flusher:
         self._engine = engine
         self._catalog = catalog
         self._clock = clock
-        self._lanes: dict[UUID, _Lane] = {}
+        self._lanes: dict[UUID, Lane] = {}
         self._drains: set[asyncio.Task[None]] = set()
 
     async def submit(self, scope: Scope, writes: Sequence[Write]) -> list[Outcome]:
@@ -78,27 +56,28 @@ class Flusher:
         planned = [PlannedWrite(write, scope, at) for write in writes]
         if not all(write.schema.journaled for write in writes):
             return await self._flush_unjournaled(scope, planned)
-        lane = self._lanes.setdefault(scope.tenant_id, _Lane())
-        if len(lane.waiting) >= MAX_WAITING:
+        lane = self._lanes.setdefault(scope.tenant_id, Lane())
+        size = sum(write.size for write in writes)
+        if lane.is_full(size):
             raise Busy("too many writes are waiting for this tenant")
-        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        write_set = WriteSet(scope, planned, future, self._plan_key(planned))
-        lane.waiting.append(write_set)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Outcome]] = loop.create_future()
+        lane.append(WriteSet(scope, planned, future, self._plan_key(planned), size, loop.time()))
         if not lane.busy:
             lane.busy = True
             self._start_drain(scope.tenant_id, lane)
         return await future
 
-    def _start_drain(self, tenant_id: UUID, lane: _Lane) -> None:
+    def _start_drain(self, tenant_id: UUID, lane: Lane) -> None:
         task = asyncio.get_running_loop().create_task(self._drain(tenant_id, lane))
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
 
-    async def _drain(self, tenant_id: UUID, lane: _Lane) -> None:
+    async def _drain(self, tenant_id: UUID, lane: Lane) -> None:
         """Flush until nothing waits. Its own task: a caller that is cancelled takes no other write with it."""
         try:
             while lane.waiting:
-                await self._flush_group(_next_group(lane.waiting))
+                await self._flush_group(lane.next_group())
         finally:
             lane.busy = False
             if not lane.waiting:
@@ -110,7 +89,7 @@ class Flusher:
             await asyncio.wait(self._drains)
 
     async def _flush_group(self, group: list[WriteSet]) -> None:
-        group = [write_set for write_set in group if not write_set.done.done()]
+        group = still_wanted(group)
         if not group:
             return
         try:
@@ -119,7 +98,7 @@ class Flusher:
             # Who is unavailable to all stays so for each: to try one by one would wait for every one of them.
             if len(group) == 1 or isinstance(error, Unavailable):
                 for write_set in group:
-                    _fail(write_set, error if len(group) == 1 else copy.copy(error))
+                    fail(write_set, error if len(group) == 1 else copy.copy(error))
                 return
             for write_set in group:
                 await self._flush_group([write_set])
@@ -153,14 +132,14 @@ class Flusher:
             mine = [next(outcomes) for _ in write_set.writes]
             failed = next((outcome for outcome in mine if isinstance(outcome, Exception)), None)
             if failed is not None:
-                _fail(write_set, failed)
+                fail(write_set, failed)
             else:
-                _succeed(write_set, [outcome for outcome in mine if isinstance(outcome, Outcome)])
+                succeed(write_set, [outcome for outcome in mine if isinstance(outcome, Outcome)])
 
     # -- planned here ---------------------------------------------------------------------------------------------
 
     async def _flush_planned_here(self, group: list[WriteSet]) -> None:
-        results: list[tuple[WriteSet, list[Outcome]]] = []
+        results: list[tuple[WriteSet, list[Outcome] | HoldfastError]] = []
         async with self._engine.begin(group[0].scope) as tx:
             plan = FlushPlan(await tx.lock())
             start = plan.head
@@ -170,7 +149,7 @@ class Flusher:
                     outcomes = await self._plan_set(tx, plan, write_set)
                 except HoldfastError as error:
                     plan.back_to(mark)
-                    _fail(write_set, error)
+                    results.append((write_set, error))
                     continue
                 for scope, writes in plan.take_writes():
                     await tx.act_as(scope)
@@ -179,8 +158,12 @@ class Flusher:
             if plan.head > start:
                 await tx.act_as(_for_the_log(group[0].scope))
                 await tx.write(_log(plan))
-        for write_set, outcomes in results:
-            _succeed(write_set, outcomes)
+        # Failures too are told now: they may rest on rows that only this flush has written.
+        for write_set, result in results:
+            if isinstance(result, HoldfastError):
+                fail(write_set, result)
+            else:
+                succeed(write_set, result)
 
     async def _plan_set(self, tx: Transaction, plan: FlushPlan, write_set: WriteSet) -> list[Outcome]:
         """Read what the write set changes, cascades included, and plan it. Writes nothing."""
@@ -233,16 +216,6 @@ async def _read_current(tx: Transaction, planned: Sequence[PlannedWrite]) -> dic
     return found
 
 
-def _next_group(waiting: deque[WriteSet]) -> list[WriteSet]:
-    """The longest run of waiting write sets that can share a flush."""
-    group = [waiting.popleft()]
-    size = len(group[0].writes)
-    while waiting and waiting[0].plan_key == group[0].plan_key and size + len(waiting[0].writes) <= MAX_GROUP:
-        group.append(waiting.popleft())
-        size += len(group[-1].writes)
-    return group
-
-
 def _for_the_log(scope: Scope) -> Scope:
     """A flush's old values are those of many owners: the log is written for the whole tenant."""
     return replace(scope, whole_tenant=True, reason="the log of a flush")
@@ -251,13 +224,3 @@ def _for_the_log(scope: Scope) -> Scope:
 def _log(plan: FlushPlan) -> Batch:
     changes = [replace(change, flush_end=plan.head) for change in plan.changes]
     return Batch((), changes, plan.old_values, plan.head)
-
-
-def _succeed(write_set: WriteSet, outcomes: list[Outcome]) -> None:
-    if not write_set.done.done():
-        write_set.done.set_result(outcomes)
-
-
-def _fail(write_set: WriteSet, error: Exception) -> None:
-    if not write_set.done.done():
-        write_set.done.set_exception(error)

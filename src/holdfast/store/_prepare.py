@@ -27,8 +27,8 @@ def prepare_create(scope: Scope, schema: EntitySchema, entity: Entity, limits: L
     if schema.owner is not None:
         values[schema.owner] = owner_of(scope, schema, values[schema.owner])
     normal = normalise_fields(schema, values)
-    _check_size(schema, normal, limits)
-    return Write(schema, Operation.CREATE, entity.id, normal, if_version=0, salt=new_salt())
+    size = _checked_size(schema, normal, limits)
+    return Write(schema, Operation.CREATE, entity.id, normal, if_version=0, salt=new_salt(), size=size)
 
 
 def prepare_replace(scope: Scope, schema: EntitySchema, entity: Entity, limits: Limits) -> Write:
@@ -40,8 +40,8 @@ def prepare_replace(scope: Scope, schema: EntitySchema, entity: Entity, limits: 
         if not schema.by_name[name].server_set
     }
     normal = normalise_fields(schema, values)
-    _check_size(schema, normal, limits)
-    return Write(schema, Operation.UPDATE, entity.id, normal, if_version=entity.version)
+    size = _checked_size(schema, normal, limits)
+    return Write(schema, Operation.UPDATE, entity.id, normal, if_version=entity.version, size=size)
 
 
 def prepare_patch(
@@ -57,8 +57,8 @@ def prepare_patch(
     """The write that changes some fields."""
     authorize_write(scope, schema, Operation.UPDATE)
     normal = normalise_fields(schema, _validated(schema, entity, changes))
-    _check_size(schema, normal, limits)
-    return Write(schema, Operation.UPDATE, row_id, normal, if_version=if_version)
+    size = _checked_size(schema, normal, limits)
+    return Write(schema, Operation.UPDATE, row_id, normal, if_version=if_version, size=size)
 
 
 def prepare_delete(scope: Scope, schema: EntitySchema, row_id: UUID, *, if_version: int | None) -> Write:
@@ -97,9 +97,11 @@ def _blank(entity: type[Entity]) -> Entity:
     return entity.model_construct()
 
 
-def _check_size(schema: EntitySchema, values: Mapping[str, Any], limits: Limits) -> None:
+def _checked_size(schema: EntitySchema, values: Mapping[str, Any], limits: Limits) -> int:
+    """The values' bytes. Raises TooLarge."""
     plain = encode_fields(schema, values)
-    if row_size(plain) > limits.row_bytes:
+    size = row_size(plain)
+    if size > limits.row_bytes:
         raise TooLarge(f"a row has at most {limits.row_bytes} bytes", where=schema.name)
     for fields in (*(i.fields for i in schema.indexes), *(u.fields for u in schema.uniques)):
         if sum(_size(plain[name]) for name in fields if plain.get(name) is not None) > limits.key_bytes:
@@ -107,6 +109,7 @@ def _check_size(schema: EntitySchema, values: Mapping[str, Any], limits: Limits)
                 f"indexed values have at most {limits.key_bytes} bytes together",
                 where=f"{schema.name}: {', '.join(fields)}",
             )
+    return size
 
 
 def row_size(plain: Mapping[str, Any]) -> int:

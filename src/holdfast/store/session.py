@@ -181,7 +181,8 @@ def _combined(schema: EntitySchema, earlier: Write, later: Write) -> Write:
     """One write for a row that a session writes twice: a patch joins what came before it."""
     if later.op is Operation.UPDATE and earlier.op is not Operation.DELETE and later.if_version is None:
         values = {**earlier.values, **later.values}
-        return Write(schema, earlier.op, earlier.row_id, values, earlier.if_version, earlier.salt)
+        size = earlier.size + later.size
+        return Write(schema, earlier.op, earlier.row_id, values, earlier.if_version, earlier.salt, size)
     if later.op is Operation.DELETE and earlier.op is Operation.UPDATE:
         return Write(schema, Operation.DELETE, later.row_id, {}, later.if_version or earlier.if_version)
     raise Conflict(

@@ -2,7 +2,8 @@
 
 All are SECURITY INVOKER with a pinned search path, list their columns, and take an opaque context first: 36 characters
 of tenant, a blank, and the user (`*` for the whole tenant). Read functions are STABLE, so that all their statements
-share one snapshot; write functions are VOLATILE and lock the tenant's counter before they read anything.
+share one snapshot; write functions are VOLATILE and lock the tenant's counter before they read anything. Columns are
+qualified throughout and a bare name is a variable, or a field called `who` or `start` would stand in for it.
 
 A write takes several rows, as JSON: `[{u: user, a: actor, d: device, at, id, v: {field: plain}, …}]`. `s` is a new row's
 salt and `c` its commitment, both in hexadecimal; `h` maps each field of an update to u(f), see `changes.change`.
@@ -66,7 +67,7 @@ def _function(name: str, arguments: str, returns: str, volatility: str, declare:
     return (
         f"create or replace function {name}({arguments}) {returns}\n"
         f"language plpgsql {volatility} security invoker set search_path = pg_catalog, pg_temp as $plan$\n"
-        f"#variable_conflict use_column\n{declare}begin\n{body}end $plan$"
+        f"#variable_conflict use_variable\n{declare}begin\n{body}end $plan$"
     )
 
 

@@ -16,6 +16,8 @@ from holdfast.model.query import Op, Query
 from holdfast.model.schema import EntitySchema
 from holdfast.model.types import BytesType, DateType, InstantType, JsonType
 
+_IF_VERSION = "if__version"
+"""The version that a write replaces, beside the fields in its JSON: no field has two _ in a row."""
 _SIGNS = {Op.EQ: "=", Op.GT: ">", Op.GE: ">=", Op.LT: "<", Op.LE: "<="}
 
 
@@ -64,20 +66,20 @@ class Texts:
         )
         return (
             f"update {self.table} r set {assign} from jsonb_to_recordset($1::jsonb) as w({self._record()}) "
-            f"where r.id = w.id and r.version = w.if_version{self._mine}"
+            f"where r.id = w.id and r.version = w.{_IF_VERSION}{self._mine}"
         )
 
     @property
     def delete(self) -> str:
         """Rows by id and version from JSON ($1)."""
         return (
-            f"delete from {self.table} r using jsonb_to_recordset($1::jsonb) as w(id uuid, if_version bigint) "
-            f"where r.id = w.id and r.version = w.if_version{self._mine}"
+            f"delete from {self.table} r using jsonb_to_recordset($1::jsonb) as w(id uuid, {_IF_VERSION} bigint) "
+            f"where r.id = w.id and r.version = w.{_IF_VERSION}{self._mine}"
         )
 
     def _record(self) -> str:
         columns = [f"{quoted(name)} {record_type(field.type)}" for name, field in self.schema.by_name.items()]
-        return ", ".join([*columns, "commit_salt bytea", "if_version bigint"])
+        return ", ".join([*columns, "commit_salt bytea", f"{_IF_VERSION} bigint"])
 
 
 def texts_of(schema: EntitySchema, cache: dict[str, Texts]) -> Texts:
@@ -171,7 +173,7 @@ def rows_json(writes: Sequence[RowWrite]) -> str:
 
 
 def _row_json(write: RowWrite) -> dict[str, Any]:
-    head: dict[str, Any] = {"id": str(write.row_id), "if_version": write.if_version}
+    head: dict[str, Any] = {"id": str(write.row_id), _IF_VERSION: write.if_version}
     if write.row is None:
         return head
     plain = fields_json(write.schema, write.row)

@@ -49,9 +49,11 @@ from holdfast.model.steps import Step
 from holdfast.tenancy.isolation import Isolation
 from holdfast.tenancy.scope import Scope
 
-_ROLLBACK_SECONDS = 5.0
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "30s"
+_ANSWER_SECONDS = 35.0
+"""How long an answer may take. Past the statement's own timeout: the server, or the way to it, is no longer there."""
+_ROLLBACK_SECONDS = 5.0
 
 
 class PostgresEngine:
@@ -115,7 +117,9 @@ class PostgresEngine:
             "jit": "off",
         }
         cache = {} if self._statement_cache else {"statement_cache_size": 0}
-        return await asyncpg.connect(url, server_settings=settings, timeout=10, **cache)
+        return await asyncpg.connect(
+            url, server_settings=settings, timeout=10, command_timeout=_ANSWER_SECONDS, **cache
+        )
 
     async def _refuse_powerful_login(self) -> None:
         owner = self._logins.roles.owner.replace("'", "''")

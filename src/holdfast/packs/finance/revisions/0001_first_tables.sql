@@ -41,7 +41,7 @@ create or replace trigger guard before insert or update or delete on "finance"."
 -- prepare the hot paths of finance.financial_accounts (344f140d)
 create or replace function "finance"."get_financial_accounts_344f140d"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"account_type":' || (to_json(r."account_type")::text) || ',"institution":' || (coalesce(to_json(r."institution")::text, 'null')) || ',"balance":' || ('"' || r."balance"::text || '"') || ',"currency":' || (to_json(r."currency")::text) || ',"interest_rate":' || (coalesce('"' || r."interest_rate"::text || '"', 'null')) || ',"is_active":' || (r."is_active"::text) || ',"metadata":' || (r."metadata"::text) || ',"synced_at":' || (coalesce('"' || to_char(r."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
@@ -49,7 +49,7 @@ begin
 end $plan$;
 create or replace function "finance"."list_financial_accounts_344f140d"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select string_agg(p.j, ',') filter (where p.n <= page),
@@ -62,7 +62,7 @@ begin
 end $plan$;
 create or replace function "finance"."create_financial_accounts_344f140d"(ctx text, ops jsonb) returns bigint
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -92,7 +92,7 @@ begin
 end $plan$;
 create or replace function "finance"."update_financial_accounts_344f140d"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -154,7 +154,7 @@ begin
 end $plan$;
 create or replace function "finance"."delete_financial_accounts_344f140d"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -257,7 +257,7 @@ create or replace trigger guard before insert or update or delete on "finance"."
 -- prepare the hot paths of finance.financial_goals (e7ee45eb)
 create or replace function "finance"."get_financial_goals_e7ee45eb"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"goal_type":' || (to_json(r."goal_type")::text) || ',"target_amount":' || ('"' || r."target_amount"::text || '"') || ',"current_amount":' || ('"' || r."current_amount"::text || '"') || ',"target_date":' || (coalesce('"' || to_char(r."target_date", 'YYYY-MM-DD') || '"', 'null')) || ',"priority":' || (coalesce(r."priority"::text, 'null')) || ',"description":' || (coalesce(to_json(r."description")::text, 'null')) || ',"is_active":' || (r."is_active"::text) || ',"metadata":' || (r."metadata"::text) || ',"synced_at":' || (coalesce('"' || to_char(r."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
@@ -265,7 +265,7 @@ begin
 end $plan$;
 create or replace function "finance"."list_financial_goals_e7ee45eb"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select string_agg(p.j, ',') filter (where p.n <= page),
@@ -278,7 +278,7 @@ begin
 end $plan$;
 create or replace function "finance"."create_financial_goals_e7ee45eb"(ctx text, ops jsonb) returns bigint
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -308,7 +308,7 @@ begin
 end $plan$;
 create or replace function "finance"."update_financial_goals_e7ee45eb"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -370,7 +370,7 @@ begin
 end $plan$;
 create or replace function "finance"."delete_financial_goals_e7ee45eb"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -470,7 +470,7 @@ create or replace trigger guard before insert or update or delete on "finance"."
 -- prepare the hot paths of finance.scenarios (3b2bab7c)
 create or replace function "finance"."get_scenarios_3b2bab7c"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"description":' || (coalesce(to_json(r."description")::text, 'null')) || ',"assumptions":' || (r."assumptions"::text) || ',"projections":' || (r."projections"::text) || ',"is_active":' || (r."is_active"::text) || ',"is_default":' || (r."is_default"::text) || ',"synced_at":' || (coalesce('"' || to_char(r."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
@@ -478,7 +478,7 @@ begin
 end $plan$;
 create or replace function "finance"."list_scenarios_3b2bab7c"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select string_agg(p.j, ',') filter (where p.n <= page),
@@ -491,7 +491,7 @@ begin
 end $plan$;
 create or replace function "finance"."create_scenarios_3b2bab7c"(ctx text, ops jsonb) returns bigint
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -521,7 +521,7 @@ begin
 end $plan$;
 create or replace function "finance"."update_scenarios_3b2bab7c"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -583,7 +583,7 @@ begin
 end $plan$;
 create or replace function "finance"."delete_scenarios_3b2bab7c"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -689,7 +689,7 @@ create or replace trigger guard before insert or update or delete on "finance"."
 -- prepare the hot paths of finance.transactions (19d15606)
 create or replace function "finance"."get_transactions_19d15606"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"account_id":' || ('"' || r."account_id"::text || '"') || ',"posted":' || ('"' || to_char(r."posted", 'YYYY-MM-DD') || '"') || ',"amount":' || ('"' || r."amount"::text || '"') || ',"currency":' || (to_json(r."currency")::text) || ',"description":' || (coalesce(to_json(r."description")::text, 'null')) || ',"category":' || (coalesce(to_json(r."category")::text, 'null')) || ',"merchant":' || (coalesce(to_json(r."merchant")::text, 'null')) || ',"pending":' || (r."pending"::text) || ',"source":' || (to_json(r."source")::text) || ',"source_id":' || (coalesce(to_json(r."source_id")::text, 'null')) || '}' into version, body
@@ -697,7 +697,7 @@ begin
 end $plan$;
 create or replace function "finance"."list_transactions_19d15606"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select string_agg(p.j, ',') filter (where p.n <= page),
@@ -710,7 +710,7 @@ begin
 end $plan$;
 create or replace function "finance"."create_transactions_19d15606"(ctx text, ops jsonb) returns bigint
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -740,7 +740,7 @@ begin
 end $plan$;
 create or replace function "finance"."update_transactions_19d15606"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -802,7 +802,7 @@ begin
 end $plan$;
 create or replace function "finance"."delete_transactions_19d15606"(ctx text, ops jsonb) returns table (status text, number bigint, version bigint, body text)
 language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
