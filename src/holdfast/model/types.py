@@ -14,7 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Literal
 from uuid import UUID
 
@@ -27,7 +27,9 @@ _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6}0*)?([Zz]|[+-]\d\d:\d\d)\Z",
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z")
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?\Z")
+# Of our own: the default context has 28 digits and belongs to the application, which may change it.
+_EXACT = Context(prec=120)
 
 
 def check_text(value: Any) -> str:
@@ -131,7 +133,10 @@ class FloatType:
     def normalise(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError("must be a number")
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ValueError("must be finite") from None
         if not math.isfinite(number):
             raise ValueError("must be finite")
         return number
@@ -160,12 +165,12 @@ class DecimalType:
         if number and not -60 <= number.adjusted() <= 60:
             raise ValueError(self._shape())
         try:
-            fixed = number.quantize(Decimal(1).scaleb(-self.scale))
+            fixed = number.quantize(Decimal((0, (1,), -self.scale)), context=_EXACT)
         except InvalidOperation:
             raise ValueError(self._shape()) from None
         if fixed != number or (fixed and fixed.adjusted() >= self.precision - self.scale):
             raise ValueError(self._shape())
-        return fixed or abs(fixed)
+        return fixed or fixed.copy_abs()
 
     def _shape(self) -> str:
         return (
@@ -215,7 +220,7 @@ class InstantType:
     def normalise(self, value: Any) -> datetime:
         if not isinstance(value, datetime):
             raise ValueError("must be a date and time")
-        if value.tzinfo is None:
+        if value.utcoffset() is None:
             raise ValueError("must name its offset from UTC")
         try:
             return value.astimezone(UTC)
@@ -228,7 +233,7 @@ class InstantType:
     def decode(self, plain: Any) -> datetime:
         if isinstance(plain, str) and _INSTANT.match(plain):
             try:
-                return self.normalise(datetime.fromisoformat(plain))
+                return self.normalise(datetime.fromisoformat(plain.upper()))
             except ValueError:
                 pass
         raise ValueError("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
