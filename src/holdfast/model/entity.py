@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from holdfast.errors import DeclarationError
 from holdfast.model.ids import new_id
@@ -35,6 +36,7 @@ from holdfast.model.policies import (
     Unjournaled,
 )
 from holdfast.model.schema import MEMBERS, SYSTEM_FIELDS, EntitySchema, FieldSchema, Reference
+from holdfast.model.types import FieldType, Plain
 from holdfast.model.walk import field_type, walk
 
 P = TypeVar("P")
@@ -45,7 +47,10 @@ _RESERVED = frozenset({"tenant_id", "commit_salt"})
 class Entity(BaseModel):
     """A row, and on its class how such rows live. Declare one by subclassing, with `table=` and `policies=`."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, validate_default=False)
+    # Pydantic's own errors quote the input, and errors end up in logs.
+    model_config = ConfigDict(
+        extra="forbid", validate_assignment=True, validate_default=False, hide_input_in_errors=True
+    )
 
     table: ClassVar[str] = ""
     policies: ClassVar[tuple[Policy, ...]] = ()
@@ -122,23 +127,46 @@ def _field(entity: type[Entity], name: str, annotation: Any, where: str) -> Fiel
     markers = {type(marker): marker for marker in found.markers()}
     _check_markers(markers, len(found.markers()), where)
     kind = field_type(found, where=where)
-    default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
     merge = cast("Merge | None", markers.get(Merge))
     return FieldSchema(
         name=name,
         type=kind,
         nullable=found.nullable,
         required=info.is_required(),
-        default=None if default is None else kind.encode(kind.normalise(default)),
+        default=None if info.is_required() else _default(info, kind, where, nullable=found.nullable),
         reference=_reference(markers),
         server_set=ServerSet in markers,
         merge=merge.rule if merge else "last_writer",
     )
 
 
+def _default(info: FieldInfo, kind: FieldType, where: str, *, nullable: bool) -> Plain:
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if info.default_factory is not None and _is_made_anew(info, kind, default):
+        return None
+    if default is None:
+        if not nullable:
+            raise DeclarationError(
+                "a field whose default is None may be None", where=where, hint="… | None = None"
+            )
+        return None
+    try:
+        return kind.encode(kind.normalise(default))
+    except ValueError as error:
+        raise DeclarationError(f"the default {error}", where=where) from None
+
+
+def _is_made_anew(info: FieldInfo, kind: FieldType, default: Any) -> bool:
+    """Whether each row gets a default of its own (the time, a random id), which no schema can write down."""
+    again = info.get_default(call_default_factory=True, validated_data={})
+    return kind.kind in {"instant", "date", "uuid"} or again != default
+
+
 def _check_markers(markers: dict[type[Marker], Marker], count: int, where: str) -> None:
     if len(markers) < count:
         raise DeclarationError("a marker is said twice", where=where)
+    if Ref in markers and Member in markers:
+        raise DeclarationError("a field refers to a row or to a member, not to both", where=where)
     if Sealed in markers:
         raise DeclarationError(
             "sealed fields need a key provider, and this release has none",
@@ -198,7 +226,15 @@ def _check_policies(entity: type[Entity], schema: EntitySchema) -> None:
         raise DeclarationError(
             "Synced needs the change log, and Unjournaled leaves it", where=entity.__name__
         )
+    for rule in schema.uniques:
+        if rule.when is not None and schema.by_name[rule.when].type.kind != "boolean":
+            raise DeclarationError(
+                "`when` names a boolean: the rule counts the rows where it is true",
+                where=f"{entity.__name__}.{rule.when}",
+            )
     for fields in (*(i.fields for i in schema.indexes), *(u.fields for u in schema.uniques)):
+        if not fields:
+            raise DeclarationError("Index and Unique name at least one field", where=entity.__name__)
         for name in fields:
             if schema.by_name[name].type.kind in {"json", "float"}:
                 raise DeclarationError("JSON and floats cannot be indexed", where=f"{entity.__name__}.{name}")

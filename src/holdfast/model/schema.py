@@ -6,7 +6,7 @@ A schema is plain frozen data: it is compared, hashed, kept in revision files an
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class FieldSchema:
     type: FieldType
     nullable: bool = False
     required: bool = False
-    default: Any = None
+    default: Any = field(default=None, hash=False)
     reference: Reference | None = None
     server_set: bool = False
     merge: MergeRule = "last_writer"

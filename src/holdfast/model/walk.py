@@ -61,11 +61,12 @@ def walk(annotation: Any, *, where: str) -> Annotation:
     origin = get_origin(annotation)
     if origin is Annotated:
         inner = walk(get_args(annotation)[0], where=where)
+        _refuse_bare_markers(annotation, where)
         return Annotation(inner.core, inner.nullable, (*annotation.__metadata__, *inner.metadata))
     if origin in (Union, types.UnionType) and annotation is not JsonValue:
         return _walk_union(get_args(annotation), where)
     _refuse_inner_markers(annotation, where)
-    return Annotation(annotation, nullable=False, metadata=())
+    return Annotation(annotation, nullable=annotation is JsonValue, metadata=())
 
 
 def _walk_union(options: tuple[Any, ...], where: str) -> Annotation:
@@ -74,6 +75,16 @@ def _walk_union(options: tuple[Any, ...], where: str) -> Annotation:
         raise DeclarationError("a field holds one type, or that type or None", where=where)
     inner = walk(present[0], where=where)
     return Annotation(inner.core, len(present) < len(options) or inner.nullable, inner.metadata)
+
+
+def _refuse_bare_markers(annotation: Any, where: str) -> None:
+    for item in annotation.__metadata__:
+        if isinstance(item, type) and issubclass(item, Marker):
+            raise DeclarationError(
+                f"{item.__name__} stands without parentheses, and would mark nothing",
+                where=where,
+                hint=f"Annotated[…, {item.__name__}()]",
+            )
 
 
 def _refuse_inner_markers(annotation: Any, where: str) -> None:
