@@ -9,6 +9,7 @@ one by one, so that one caller's mistake is nobody else's.
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from holdfast.engines.port import (
     Write,
     WritePlan,
 )
-from holdfast.errors import Busy, HoldfastError, StaleVersion
+from holdfast.errors import Busy, HoldfastError, StaleVersion, Unavailable
 from holdfast.model.catalog import Catalog
 from holdfast.model.schema import EntitySchema
 from holdfast.store._cascade import cascades
@@ -115,8 +116,10 @@ class Flusher:
         try:
             await self._flush(group)
         except Exception as error:  # noqa: BLE001
-            if len(group) == 1:
-                _fail(group[0], error)
+            # Who is unavailable to all stays so for each: to try one by one would wait for every one of them.
+            if len(group) == 1 or isinstance(error, Unavailable):
+                for write_set in group:
+                    _fail(write_set, error if len(group) == 1 else copy.copy(error))
                 return
             for write_set in group:
                 await self._flush_group([write_set])
@@ -180,9 +183,9 @@ class Flusher:
 
     async def _plan_set(self, tx: Transaction, plan: FlushPlan, write_set: WriteSet) -> list[Outcome]:
         """Read what the write set changes, cascades included, and plan it. Writes nothing."""
-        cascaded = await cascades(tx, self._catalog, write_set.writes)
+        cascaded, own = await cascades(tx, self._catalog, write_set.writes)
         outcomes: list[Outcome] = []
-        for scope, planned in _by_scope([*cascaded, *write_set.writes]):
+        for scope, planned in _by_scope([*cascaded, *own]):
             await tx.act_as(scope)
             stored = await _read_current(tx, planned)
             for item in planned:

@@ -12,7 +12,7 @@ from typing import Any
 from holdfast.changes.change import SALT_FIELD, Change, OldValue, Operation, canonical, commitment, value_hash
 from holdfast.engines.port import Outcome, PlannedWrite, Row, RowWrite, Stored, Write
 from holdfast.errors import NotFound, StaleVersion
-from holdfast.model.schema import EntitySchema
+from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.tenancy.scope import Scope
 
 _TICK = timedelta(microseconds=1)
@@ -62,7 +62,8 @@ def plan_write(
         raise StaleVersion(where=write.schema.name)
     if write.op is Operation.DELETE:
         return _record(plan, planned, stored.row, None, stored.salt)
-    changed = {name: value for name, value in write.values.items() if stored.row[name] != value}
+    fields = write.schema.by_name
+    changed = {n: value for n, value in write.values.items() if _differ(fields[n], stored.row[n], value)}
     if not changed:
         return None, Outcome(stored.row["version"], None, row=stored.row)
     return _record(plan, planned, stored.row, _updated(stored.row, changed, planned.at), stored.salt)
@@ -122,8 +123,20 @@ def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tu
     """The names of declared fields that differ, in byte order: all of them for a new row, none for a deleted one."""
     if new is None:
         return ()
-    names = (declared.name for declared in schema.fields)
-    return tuple(sorted(name for name in names if old is None or old[name] != new[name]))
+    return tuple(
+        sorted(
+            declared.name
+            for declared in schema.fields
+            if old is None or _differ(declared, old[declared.name], new[declared.name])
+        )
+    )
+
+
+def _differ(declared: FieldSchema, old: Any, new: Any) -> bool:
+    """Whether two values are different ones. In Python true is 1, and JSON knows better."""
+    if declared.type.kind == "json" and old is not None and new is not None:
+        return canonical(old) != canonical(new)
+    return bool(old != new)
 
 
 def _old_values(number: int, schema: EntitySchema, old: Row, new: Row | None) -> list[OldValue]:

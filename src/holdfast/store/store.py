@@ -14,7 +14,7 @@ from holdfast.model.entity import Entity
 from holdfast.model.plain import normalise_fields, render_row
 from holdfast.model.query import DEFAULT_LIMIT, Condition, Key, Op, Query, check_query
 from holdfast.model.schema import EntitySchema
-from holdfast.store._authorize import authorize_read
+from holdfast.store._authorize import authorize_ingest, authorize_read, owner_of
 from holdfast.store._flush import Flusher
 from holdfast.store.paging import decode_cursor, encode_cursor
 from holdfast.store.session import Session
@@ -96,7 +96,7 @@ class Store:
     async def read_body(self, scope: Scope, schema: EntitySchema, row_id: UUID) -> Body | None:
         """A row as JSON text, or None: one round trip where the engine has plans."""
         authorize_read(scope, schema)
-        if self._plans:
+        if self._plans and not scope.is_realm:
             return await self.engine.run(scope, GetPlan(schema, row_id))
         row = await self.read_row(scope, schema, row_id)
         return None if row is None else Body(render_row(schema, row), row["version"])
@@ -113,7 +113,7 @@ class Store:
     ) -> tuple[bytes, str | None]:
         """A page as the JSON text of an array, and the cursor of what follows."""
         query = self.query(scope, schema, where, sort=sort, limit=limit, after=after)
-        if self._plans and query.is_default:
+        if self._plans and query.is_default and not scope.is_realm:
             authorize_read(scope, schema)
             start = query.after.row_id if query.after else None
             page: BodyPage = await self.engine.run(scope, ListPlan(schema, limit, start))
@@ -160,6 +160,7 @@ class Store:
         schema = self.catalog.schema(type(batch[0]))
         if schema.journaled:
             raise NotSupported("journaled rows go through a session", where=schema.name)
+        authorize_ingest(scope, schema)
         now = self.clock()
         await self.engine.ingest(scope, schema, [_ingested(schema, entity, scope, now) for entity in batch])
         return len(batch)
@@ -167,8 +168,8 @@ class Store:
 
 def _ingested(schema: EntitySchema, entity: Entity, scope: Scope, now: datetime) -> Row:
     values = {field.name: getattr(entity, field.name) for field in schema.fields}
-    if schema.owner is not None and values[schema.owner] is None:
-        values[schema.owner] = scope.user_id
+    if schema.owner is not None:
+        values[schema.owner] = owner_of(scope, schema, values[schema.owner])
     normal = normalise_fields(schema, values)
     return {"id": entity.id, "version": 1, "created_at": now, "updated_at": now, **normal}
 

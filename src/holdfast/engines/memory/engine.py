@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
 from holdfast.engines.memory.data import Data, Table
+from holdfast.engines.memory.reader import MemoryReader
 from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.engines.port import Capability, Inspection, Limits, Plan, R, Row
-from holdfast.errors import Busy, Duplicate, MigrationsPending, NotSupported
+from holdfast.errors import Busy, MigrationsPending, NotSupported
 from holdfast.model.schema import EntitySchema
 from holdfast.model.steps import CreateEntity, Step
 from holdfast.tenancy.isolation import Isolation
@@ -34,6 +34,7 @@ class MemoryEngine:
         self.capabilities: frozenset[Capability] = frozenset({Capability.INGEST, *extra})
         self.data = Data()
         self.schemas: dict[str, EntitySchema] = {}
+        self.readers: set[MemoryReader] = set()
         self._ledger: dict[str, str] = {}
         self._locks: dict[UUID, asyncio.Lock] = {}
         self._lock_timeout = lock_timeout
@@ -46,7 +47,7 @@ class MemoryEngine:
 
     @asynccontextmanager
     async def _begin(self, scope: Scope, *, read_only: bool) -> AsyncIterator[MemoryTransaction]:
-        tx = MemoryTransaction(self, scope, read_only=read_only)
+        tx = MemoryReader(self, scope) if read_only else MemoryTransaction(self, scope)
         try:
             yield tx
             tx.commit()
@@ -57,7 +58,8 @@ class MemoryEngine:
         """The tenant's lock, held. Raises Busy after the bounded wait."""
         lock = self._locks.setdefault(tenant_id, asyncio.Lock())
         try:
-            await asyncio.wait_for(lock.acquire(), self._lock_timeout)
+            async with asyncio.timeout(self._lock_timeout):
+                await lock.acquire()
         except TimeoutError:
             raise Busy("this tenant's counter is held too long") from None
         return lock
@@ -68,13 +70,10 @@ class MemoryEngine:
 
     async def ingest(self, scope: Scope, schema: EntitySchema, rows: Sequence[Row]) -> None:
         """See the port."""
+        if schema.journaled:
+            raise NotSupported("journaled rows are written by a flush alone", where=schema.name)
         async with self.begin(scope) as tx:
-            table = tx.open_table(schema)
-            for row in rows:
-                key = tx.key(schema, row["id"])
-                if key in table:
-                    raise Duplicate(where=schema.name)
-                tx.put_row(schema, key, copy.deepcopy(row), b"")
+            tx.insert(schema, rows)
 
     def table(self, schema: EntitySchema) -> Table:
         """The rows of an entity. Raises MigrationsPending for one that was never created."""

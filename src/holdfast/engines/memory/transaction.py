@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue
-from holdfast.engines.memory.data import Key, Table
+from holdfast.engines.memory.data import Key
 from holdfast.engines.memory.order import after_key, matches, sort_key
 from holdfast.engines.port import Batch, Row, RowWrite, Stored
 from holdfast.errors import (
     AlreadyExists,
     Duplicate,
+    Forbidden,
     HoldfastError,
     ReferenceMissing,
     StaleVersion,
@@ -34,14 +35,14 @@ MEMBERSHIPS = "realm.memberships"
 class MemoryTransaction:
     """See `holdfast.engines.port.Transaction`."""
 
-    def __init__(self, engine: MemoryEngine, scope: Scope, *, read_only: bool) -> None:
+    def __init__(self, engine: MemoryEngine, scope: Scope) -> None:
         self._engine = engine
         self._scope = scope
-        self._read_only = read_only
         self._overlay: dict[str, dict[Key, Stored | None]] = {}
         self._schemas: dict[str, EntitySchema] = {}
         self._log: list[Batch] = []
         self._held: asyncio.Lock | None = None
+        self._planned_on: dict[tuple[str, Key], int] = {}
         self._items = 0
         self._bytes = 0
 
@@ -104,8 +105,11 @@ class MemoryTransaction:
             raise TooLarge(f"a transaction of this engine has at most {limits.transaction_bytes} bytes")
 
     def _write_row(self, write: RowWrite) -> None:
+        if write.schema.journaled and self._held is None:
+            raise HoldfastError("journaled rows are written by a flush alone", where=write.schema.name)
         key = self.key(write.schema, write.row_id)
         there = self._lookup(write.schema, key)
+        self._planned_on.setdefault((write.schema.name, key), write.if_version)
         if write.if_version == 0 and there is not None:
             raise AlreadyExists(where=write.schema.name)
         if write.if_version != 0:
@@ -113,7 +117,7 @@ class MemoryTransaction:
             if seen is None or seen.row["version"] != write.if_version:
                 raise StaleVersion(where=write.schema.name)
         if write.row is not None and not self._may_see(write.schema, write.row):
-            raise StaleVersion(where=write.schema.name)
+            raise Forbidden("a row is written in its owner's name alone", where=write.schema.name)
         self.put_row(write.schema, key, copy.deepcopy(write.row), write.salt)
 
     def put_row(self, schema: EntitySchema, key: Key, row: Row | None, salt: bytes) -> None:
@@ -121,9 +125,10 @@ class MemoryTransaction:
         self._schemas[schema.name] = schema
         self._overlay.setdefault(schema.name, {})[key] = None if row is None else Stored(row, salt)
 
-    def open_table(self, schema: EntitySchema) -> Table:
-        """The stored rows of an entity."""
-        return self._engine.table(schema)
+    def insert(self, schema: EntitySchema, rows: Sequence[Row]) -> None:
+        """Enter new rows of an entity without a log, however many they are."""
+        for row in rows:
+            self._write_row(RowWrite(schema, row["id"], row, 0, b""))
 
     def key(self, schema: EntitySchema, row_id: UUID) -> Key:
         """Where a row of this scope's tenant stands."""
@@ -137,9 +142,14 @@ class MemoryTransaction:
             self._check_unique(self._schemas[name])
             self._check_references(self._schemas[name])
         self._check_referrers()
+        self._check_membership()
+        if self._held is None:
+            self._plan_again()
         data = self._engine.data
         for name, rows in self._overlay.items():
             for key, stored in rows.items():
+                for reader in self._engine.readers:
+                    reader.keep(name, key, data.tables[name].get(key))
                 if stored is None:
                     data.tables[name].pop(key, None)
                 else:
@@ -207,6 +217,31 @@ class MemoryTransaction:
                     if (reference.table, (key[0], stored.row[field.name])) in gone:
                         raise ReferenceMissing(where=f"{name}.{field.name}")
 
+    def _plan_again(self) -> None:
+        """Without the counter, another transaction may have come first: all must still hold on what stands now."""
+        for (name, key), version in self._planned_on.items():
+            there = self._engine.data.tables[name].get(key)
+            if version != (0 if there is None else there.row["version"]):
+                raise StaleVersion(where=name) if version else AlreadyExists(where=name)
+        for name, rows in self._overlay.items():
+            for key, stored in rows.items():
+                if stored is not None:
+                    self.put_row(self._schemas[name], key, stored.row, stored.salt)
+
+    def _check_membership(self) -> None:
+        """No row that stays refers to a member who goes."""
+        before = self._engine.data.tables.get(MEMBERSHIPS, {})
+        after = self._overlay.get(MEMBERSHIPS, {})
+        members = {_member(stored) for stored in after.values() if stored is not None}
+        gone = {_member(before[key]) for key in after if key in before} - members
+        for schema in self._engine.schemas.values() if gone else ():
+            for field in schema.fields:
+                if field.reference is None or field.reference.table != MEMBERS:
+                    continue
+                for key, stored in self._engine.table(schema).items():
+                    if (key[0], stored.row[field.name]) in gone:
+                        raise ReferenceMissing(where=f"{schema.name}.{field.name}")
+
     # -- visibility -----------------------------------------------------------------------------------------------
 
     def _visible(self, schema: EntitySchema, row_id: UUID) -> Stored | None:
@@ -235,3 +270,8 @@ class MemoryTransaction:
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:
                 yield key, new
+
+
+def _member(membership: Stored) -> Key:
+    """Of which tenant who is a member."""
+    return membership.row["tenant_id"], membership.row["user_id"]
