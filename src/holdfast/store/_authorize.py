@@ -32,13 +32,8 @@ def authorize_write(scope: Scope, schema: EntitySchema, op: Operation) -> None:
         raise NotSupported(
             "unjournaled rows are appended in bulk", where=schema.name, hint="Use store.ingest(…)."
         )
-    _check_role(scope, schema, _ACTIONS[op])
-
-
-def authorize_ingest(scope: Scope, schema: EntitySchema) -> None:
-    """Raises Forbidden where the role may not append rows."""
-    _check_realm(scope, schema)
-    _check_role(scope, schema, Permission.CREATE)
+    if not allows(scope.role, _ACTIONS[op]) or scope.role < Role(schema.write_role):
+        raise Forbidden("this role may not change rows of this entity", where=schema.name)
 
 
 def owner_of(scope: Scope, schema: EntitySchema, given: Any) -> Any:
@@ -52,11 +47,6 @@ def owner_of(scope: Scope, schema: EntitySchema, given: Any) -> Any:
     if given is not None and given != scope.user_id:
         raise Forbidden("a row cannot be made in another person's name", where=schema.name)
     return scope.user_id
-
-
-def _check_role(scope: Scope, schema: EntitySchema, permission: Permission) -> None:
-    if not allows(scope.role, permission) or scope.role < Role(schema.write_role):
-        raise Forbidden("this role may not change rows of this entity", where=schema.name)
 
 
 def _check_realm(scope: Scope, schema: EntitySchema) -> None:

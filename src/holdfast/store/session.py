@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
-import orjson
-
 from holdfast.changes.change import Operation
 from holdfast.engines.port import Outcome, Write
 from holdfast.errors import Conflict, NotFound, UncommittedRead
 from holdfast.model.entity import Entity
 from holdfast.model.query import DEFAULT_LIMIT
 from holdfast.model.schema import EntitySchema
-from holdfast.model.types import InstantType
 from holdfast.store._prepare import prepare_create, prepare_delete, prepare_patch, prepare_replace
 from holdfast.tenancy.scope import Scope
 
@@ -52,19 +49,9 @@ class Receipt:
     def fill(self, outcome: Outcome) -> None:
         """The store's: enter what became of it, also into the entity that was put."""
         self._outcome = outcome
-        if self.entity is not None:
-            self.entity.__dict__.update(_stamps(outcome))
-
-
-def _stamps(outcome: Outcome) -> dict[str, Any]:
-    """The fields that the store has set, as an engine's outcome tells them: in a row, or in a plan's JSON."""
-    if outcome.row is not None:
-        return {name: outcome.row[name] for name in ("version", "created_at", "updated_at")}
-    if outcome.body is None:
-        return {}
-    plain = orjson.loads(outcome.body)
-    moments = {name: InstantType().decode(plain[name]) for name in ("created_at", "updated_at")}
-    return {"version": outcome.version, **moments}
+        if self.entity is not None and outcome.row is not None:
+            for name in ("version", "created_at", "updated_at"):
+                self.entity.__dict__[name] = outcome.row[name]
 
 
 class Session:

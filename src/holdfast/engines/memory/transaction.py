@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue
-from holdfast.engines.memory.data import Key
+from holdfast.engines.memory.data import Key, member
 from holdfast.engines.memory.order import after_key, matches, sort_key
 from holdfast.engines.port import Batch, Row, RowWrite, Stored
 from holdfast.errors import (
@@ -232,8 +232,8 @@ class MemoryTransaction:
         """No row that stays refers to a member who goes."""
         before = self._engine.data.tables.get(MEMBERSHIPS, {})
         after = self._overlay.get(MEMBERSHIPS, {})
-        members = {_member(stored) for stored in after.values() if stored is not None}
-        gone = {_member(before[key]) for key in after if key in before} - members
+        members = {member(stored) for stored in after.values() if stored is not None}
+        gone = {member(before[key]) for key in after if key in before} - members
         for schema in self._engine.schemas.values() if gone else ():
             for field in schema.fields:
                 if field.reference is None or field.reference.table != MEMBERS:
@@ -270,8 +270,3 @@ class MemoryTransaction:
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:
                 yield key, new
-
-
-def _member(membership: Stored) -> Key:
-    """Of which tenant who is a member."""
-    return membership.row["tenant_id"], membership.row["user_id"]
