@@ -58,6 +58,8 @@ class Limits:
     """Sizes beyond which an engine refuses. Row and number limits are the strictest engine's, everywhere."""
 
     row_bytes: int = 400_000
+    key_bytes: int = 1_024
+    """The values of an index or unique rule together."""
     transaction_items: int | None = None
     """Rows, changes and history items together."""
     transaction_bytes: int | None = None

@@ -23,6 +23,7 @@ from holdfast.model.ids import parse_id
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 _MAX_DEPTH = 64
+_JSON_LOW, _JSON_HIGH = -(2**63), 2**64
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6}0*)?([Zz]|[+-]\d\d:\d\d)\Z",
 )
@@ -126,7 +127,7 @@ class IntegerType:
 
 @dataclass(frozen=True, slots=True)
 class FloatType:
-    """A finite IEEE 754 double."""
+    """A finite IEEE 754 double; zero has no sign, because not every engine keeps it."""
 
     kind: Literal["float"] = "float"
 
@@ -139,7 +140,7 @@ class FloatType:
             raise ValueError("must be finite") from None
         if not math.isfinite(number):
             raise ValueError("must be finite")
-        return number
+        return number + 0.0
 
     def encode(self, value: Any) -> Plain:
         return float(value)
@@ -329,7 +330,7 @@ def _json(value: Any, depth: int) -> Plain:
     if isinstance(value, str):
         return check_text(value)
     if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
+        if not _JSON_LOW <= value < _JSON_HIGH:
             raise ValueError("whole numbers in JSON must fit 64 bits")
         return value
     if isinstance(value, float | Decimal):
@@ -338,10 +339,12 @@ def _json(value: Any, depth: int) -> Plain:
 
 
 def _json_number(number: float) -> int | float:
-    """One spelling a number: 1.0 is 1, so that engines which keep no float beside an integer agree."""
+    """One spelling a number: 1.0 is 1, so that engines which keep no float beside an integer agree, as far as readers
+    of JSON read integers: 2^64 and above comes back as a float anyway.
+    """
     if not math.isfinite(number):
         raise ValueError("numbers in JSON must be finite")
-    return int(number) if number.is_integer() and -(2**63) <= number < 2**63 else number
+    return int(number) if number.is_integer() and _JSON_LOW <= number < _JSON_HIGH else number
 
 
 def _container(value: Any, depth: int) -> Plain:

@@ -177,6 +177,7 @@ class Flusher:
                     await tx.write(Batch(writes))
                 results.append((write_set, outcomes))
             if plan.head > start:
+                await tx.act_as(_for_the_log(group[0].scope))
                 await tx.write(_log(plan))
         for write_set, outcomes in results:
             _succeed(write_set, outcomes)
@@ -240,6 +241,11 @@ def _next_group(waiting: deque[WriteSet]) -> list[WriteSet]:
         group.append(waiting.popleft())
         size += len(group[-1].writes)
     return group
+
+
+def _for_the_log(scope: Scope) -> Scope:
+    """A flush's old values are those of many owners: the log is written for the whole tenant."""
+    return replace(scope, whole_tenant=True, reason="the log of a flush")
 
 
 def _log(plan: FlushPlan) -> Batch:

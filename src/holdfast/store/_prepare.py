@@ -111,9 +111,15 @@ def validate_entity(schema: EntitySchema, entity: type[Entity], values: Mapping[
 
 
 def _check_size(schema: EntitySchema, values: Mapping[str, Any], limits: Limits) -> None:
-    size = row_size(encode_fields(schema, values))
-    if size > limits.row_bytes:
+    plain = encode_fields(schema, values)
+    if row_size(plain) > limits.row_bytes:
         raise TooLarge(f"a row has at most {limits.row_bytes} bytes", where=schema.name)
+    for fields in (*(i.fields for i in schema.indexes), *(u.fields for u in schema.uniques)):
+        if sum(_size(plain[name]) for name in fields if plain.get(name) is not None) > limits.key_bytes:
+            raise TooLarge(
+                f"indexed values have at most {limits.key_bytes} bytes together",
+                where=f"{schema.name}: {', '.join(fields)}",
+            )
 
 
 def row_size(plain: Mapping[str, Any]) -> int:

@@ -23,7 +23,8 @@ from holdfast.tenancy.scope import Scope
 
 _VERSION = 1
 _MAC_BYTES = 16
-_MAX_CHARS = 2_048
+# The longest key, all of it control characters that JSON spells with six bytes, in base64, and room for the rest.
+_MAX_CHARS = 9_000
 
 
 def encode_cursor(secret: bytes, scope: Scope, query: Query, last: Key) -> str:
