@@ -9,7 +9,33 @@ from holdfast.changes.change import Change, OldValue
 from holdfast.engines.port import Stored
 
 Key = tuple[UUID, UUID]
-Table = dict[Key, Stored]
+
+
+class Table(dict[Key, Stored]):
+    """The rows of an entity by (tenant, id), and the same rows by tenant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tenants: dict[UUID, dict[Key, Stored]] = {}
+
+    def of(self, tenant_id: UUID) -> dict[Key, Stored]:
+        """A tenant's rows."""
+        return self._tenants.get(tenant_id, {})
+
+    def put(self, key: Key, stored: Stored | None) -> None:
+        """Set a row, or take it away (None) if it is there."""
+        if stored is not None:
+            self[key] = stored
+        elif key in self:
+            del self[key]
+
+    def __setitem__(self, key: Key, stored: Stored) -> None:
+        super().__setitem__(key, stored)
+        self._tenants.setdefault(key[0], {})[key] = stored
+
+    def __delitem__(self, key: Key) -> None:
+        super().__delitem__(key)
+        del self._tenants[key[0]][key]
 
 
 @dataclass(slots=True)

@@ -86,7 +86,7 @@ class MemoryEngine:
         """See the port."""
         for step in steps:
             if isinstance(step, CreateEntity):
-                self.data.tables.setdefault(step.schema.name, {})
+                self.data.tables.setdefault(step.schema.name, Table())
                 self.schemas[step.schema.name] = step.schema
         self._ledger[revision] = checksum
 
@@ -108,7 +108,7 @@ class MemoryEngine:
         """See the port."""
         for schema in schemas:
             table = self.table(schema)
-            for key in [key for key in table if key[0] == tenant_id]:
+            for key in list(table.of(tenant_id)):
                 del table[key]
         self.data.forget(tenant_id)
 

@@ -150,10 +150,7 @@ class MemoryTransaction:
             for key, stored in rows.items():
                 for reader in self._engine.readers:
                     reader.keep(name, key, data.tables[name].get(key))
-                if stored is None:
-                    data.tables[name].pop(key, None)
-                else:
-                    data.tables[name][key] = stored
+                data.tables[name].put(key, stored)
         for batch in self._log:
             tenant = self._scope.tenant_id
             data.heads[tenant] = batch.head or 0
@@ -264,8 +261,8 @@ class MemoryTransaction:
         """The rows of this scope's tenant as they will stand."""
         overlay = self._overlay.get(schema.name, {})
         tenant = self._scope.tenant_id
-        for key, stored in self._engine.table(schema).items():
-            if key[0] == tenant and key not in overlay:
+        for key, stored in self._engine.table(schema).of(tenant).items():
+            if key not in overlay:
                 yield key, stored
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:
