@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue
-from holdfast.engines.memory.data import Key, member
+from holdfast.engines.memory.data import Key, Table, member
 from holdfast.engines.memory.order import after_key, matches, sort_key
 from holdfast.engines.port import Batch, Row, RowWrite, Stored
 from holdfast.errors import (
@@ -255,7 +255,7 @@ class MemoryTransaction:
 
     def _lookup_name(self, name: str, key: Key) -> Stored | None:
         overlay = self._overlay.get(name, {})
-        return overlay[key] if key in overlay else self._engine.data.tables.get(name, {}).get(key)
+        return overlay[key] if key in overlay else self._engine.data.tables.get(name, Table()).get(key)
 
     def _all(self, schema: EntitySchema) -> Iterator[tuple[Key, Stored]]:
         """The rows of this scope's tenant as they will stand."""
