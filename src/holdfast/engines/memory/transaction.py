@@ -227,7 +227,7 @@ class MemoryTransaction:
 
     def _check_membership(self) -> None:
         """No row that stays refers to a member who goes."""
-        before = self._engine.data.tables.get(MEMBERSHIPS, {})
+        before = self._engine.data.tables.get(MEMBERSHIPS, Table())
         after = self._overlay.get(MEMBERSHIPS, {})
         members = {member(stored) for stored in after.values() if stored is not None}
         gone = {member(before[key]) for key in after if key in before} - members
