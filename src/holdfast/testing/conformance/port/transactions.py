@@ -24,7 +24,7 @@ class TransactionTests(EngineTests):
         (old,) = await world.put(world.ann, Board(name="old"))
         write = await world.update(world.ann, Board, old, name="new")
         other = world.creation(world.ann, Board(name="other"))
-        with pytest.raises(_Oops):
+        with pytest.raises(_Oops):  # noqa: PT012 (it takes a transaction)
             async with world.engine.begin(world.ann) as tx:
                 head = await tx.lock()
                 await tx.write(log_of(world.ann, head, [write, other]))

@@ -146,7 +146,7 @@ class WritePlanTests(EngineTests):
             with pytest.raises(expected):
                 await _run(world, Operation.CREATE, writes)
             assert await world.peek(world.ann, type(entities[0]), entities[0].id) is None
-        with pytest.raises(Duplicate):
+        with pytest.raises(Duplicate):  # noqa: PT012 (it takes a transaction)
             other = Note(title="other", number=2)
             await world.put(world.ann, other)
             schema = world.schema(Note)
