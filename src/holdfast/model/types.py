@@ -28,9 +28,7 @@ _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6}0*)?([Zz]|[+-]\d\d:\d\d)\Z",
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?\Z")
-# Of our own: the default context has 28 digits and belongs to the application, which may change it.
-_EXACT = Context(prec=120)
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z")
 
 
 def check_text(value: Any) -> str:
@@ -147,6 +145,10 @@ class FloatType:
 
     def decode(self, plain: Any) -> float:
         return self.normalise(float(plain) if isinstance(plain, Decimal) else plain)
+
+
+# Of our own: the default context has 28 digits and belongs to the application, which may change it.
+_EXACT = Context(prec=120)
 
 
 @dataclass(frozen=True, slots=True)
