@@ -161,6 +161,7 @@ class Flusher:
 
     async def _flush_planned_here(self, group: list[WriteSet]) -> None:
         results: list[tuple[WriteSet, list[Outcome]]] = []
+        refused: list[tuple[WriteSet, HoldfastError]] = []
         async with self._engine.begin(group[0].scope) as tx:
             plan = FlushPlan(await tx.lock())
             start = plan.head
@@ -170,7 +171,7 @@ class Flusher:
                     outcomes = await self._plan_set(tx, plan, write_set)
                 except HoldfastError as error:
                     plan.back_to(mark)
-                    _fail(write_set, error)
+                    refused.append((write_set, error))
                     continue
                 for scope, writes in plan.take_writes():
                     await tx.act_as(scope)
@@ -179,6 +180,9 @@ class Flusher:
             if plan.head > start:
                 await tx.act_as(_for_the_log(group[0].scope))
                 await tx.write(_log(plan))
+        # Not before the commit: what one was refused for may be the work of another who is undone with the flush.
+        for write_set, reason in refused:
+            _fail(write_set, reason)
         for write_set, outcomes in results:
             _succeed(write_set, outcomes)
 
