@@ -9,7 +9,6 @@ plain. All raise ValueError with a reason that never quotes the value.
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 from dataclasses import dataclass
@@ -148,6 +147,10 @@ class FloatType:
 
     def decode(self, plain: Any) -> float:
         return self.normalise(float(plain) if isinstance(plain, Decimal) else plain)
+
+
+# Of our own: the default context has 28 digits and belongs to the application, which may change it.
+_EXACT = Context(prec=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +303,10 @@ class BytesType:
         if not isinstance(plain, str):
             raise ValueError("must be base64 text")
         try:
-            return self.normalise(base64.b64decode(plain, validate=True))
-        except binascii.Error:
+            raw = base64.b64decode(plain, validate=True)
+        except ValueError:
             raise ValueError("must be base64 text") from None
+        return self.normalise(raw)
 
 
 FieldType = (

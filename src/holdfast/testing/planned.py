@@ -19,6 +19,7 @@ from holdfast.engines.port import (
     Capability,
     Engine,
     GetPlan,
+    GetTogetherPlan,
     Inspection,
     Limits,
     ListPlan,
@@ -56,6 +57,8 @@ class PlannedMemoryEngine(MemoryEngine):
                 answer: Any = await self._get(scope, plan)
             case ListPlan():
                 answer = await self._list(scope, plan)
+            case GetTogetherPlan():
+                answer = await self._get_together(scope, plan)
             case WritePlan():
                 answer = await self._write(scope, plan)
             case _:
@@ -66,6 +69,10 @@ class PlannedMemoryEngine(MemoryEngine):
         async with self.begin(scope, read_only=True) as tx:
             row = await tx.get(plan.schema, plan.row_id)
         return None if row is None else Body(render_row(plan.schema, row), row["version"])
+
+    async def _get_together(self, scope: Scope, plan: GetTogetherPlan) -> list[Row | None]:
+        async with self.begin(scope, read_only=True) as tx:
+            return [await tx.get(schema, row_id) for schema, row_id in plan.keys]
 
     async def _list(self, scope: Scope, plan: ListPlan) -> BodyPage:
         after = None if plan.after is None else Key(None, plan.after)

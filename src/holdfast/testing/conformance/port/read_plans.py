@@ -12,6 +12,7 @@ from holdfast.changes.change import Operation
 from holdfast.engines.port import (
     Capability,
     GetPlan,
+    GetTogetherPlan,
     ListPlan,
     PlannedWrite,
     Row,
@@ -24,10 +25,11 @@ from holdfast.errors import (
 )
 from holdfast.model.entity import Entity
 from holdfast.model.ids import new_id
+from holdfast.model.query import Condition, Op
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.clock import START
 from holdfast.testing.conformance.base import EngineTests, needs
-from holdfast.testing.conformance.entities import UNMADE, Board, Note, Specimen
+from holdfast.testing.conformance.entities import UNMADE, Board, Membership, Note, Specimen, Tenant
 from holdfast.testing.conformance.port.values import EDGES, assert_same
 from holdfast.testing.conformance.world import World
 
@@ -38,6 +40,9 @@ async def refuses_plans(world: World) -> None:
     for plan in (GetPlan(schema, new_id()), ListPlan(schema, 10, None)):
         with pytest.raises(NotSupported):
             await world.engine.run(world.ann, plan)
+    together = GetTogetherPlan(((world.schema(Tenant), world.tenant),))
+    with pytest.raises(NotSupported):
+        await world.engine.run(Scope.realm(reason="conformance"), together)
     with pytest.raises(NotSupported):
         await world.engine.run(world.ann, WritePlan(schema, Operation.CREATE, []))
 
@@ -92,6 +97,22 @@ class ReadPlanTests(EngineTests):
         ):
             expected = [str(row["id"]) for row in sorted(rows, key=lambda row: row["id"].bytes)]
             assert await _listed(world, scope, Note, 2) == expected
+
+    @needs_plans
+    async def test_rows_of_the_realm_are_read_together(self, world: World) -> None:
+        realm = Scope.realm(reason="conformance")
+        mine = (Condition("user_id", Op.EQ, world.ann.user_id),)
+        (member,) = await world.query(realm, Membership, where=mine)
+        tenant = await world.get(realm, Tenant, world.tenant)
+        tenants, members = world.schema(Tenant), world.schema(Membership)
+        keys = (
+            (members, member["id"]),
+            (tenants, new_id()),
+            (tenants, world.tenant),
+            (members, member["id"]),
+        )
+        found = await world.engine.run(realm, GetTogetherPlan(keys))
+        assert found == [member, None, tenant, member]
 
     @needs_plans
     async def test_a_listed_row_is_the_rows_plain_form(self, world: World) -> None:
