@@ -30,7 +30,7 @@ bench: ## Measure, beside the references; ARGS="--help" for more
 	@exec scripts/with-venv dev python -m benchmarks $(ARGS)
 
 .PHONY: soak
-soak: ## Run under load for long and watch for what grows
+soak: ## Load a server for long and watch what grows; run the state machines with many seeds
 	@exec scripts/with-venv dev python -m benchmarks.soak $(ARGS)
 
 .PHONY: lock

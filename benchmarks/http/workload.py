@@ -39,16 +39,16 @@ class Operation:
 
 
 def read_requests(collection: str, seeded: Sequence[Seeded]) -> list[bytes]:
-    return [_request("GET", f"{collection}/{row}", token) for token, row in _rows(seeded)]
+    return [request_bytes("GET", f"{collection}/{row}", token) for token, row in _rows(seeded)]
 
 
 def list_requests(collection: str, seeded: Sequence[Seeded]) -> list[bytes]:
-    return [_request("GET", f"{collection}?limit={PAGE}", tenant.token) for tenant in seeded]
+    return [request_bytes("GET", f"{collection}?limit={PAGE}", tenant.token) for tenant in seeded]
 
 
 def create_requests(collection: str, seeded: Sequence[Seeded]) -> list[bytes]:
     return [
-        _request("POST", collection, seeded[number % len(seeded)].token, account(number))
+        request_bytes("POST", collection, seeded[number % len(seeded)].token, account(number))
         for number in range(max(len(seeded), MOST_REQUESTS))
     ]
 
@@ -56,7 +56,7 @@ def create_requests(collection: str, seeded: Sequence[Seeded]) -> list[bytes]:
 def update_requests(collection: str, seeded: Sequence[Seeded]) -> list[bytes]:
     """Each row twice, with different values: however long a run goes on, no update is one that changes nothing."""
     return [
-        _request(
+        request_bytes(
             "PATCH", f"{collection}/{row}", token, {"name": f"Renamed {turn}", "balance": f"{number}.{turn}5"}
         )
         for turn in range(2)
@@ -79,7 +79,8 @@ def _rows(seeded: Sequence[Seeded]) -> list[tuple[str, str]]:
     return rows[:MOST_REQUESTS]
 
 
-def _request(method: str, path: str, token: str, body: object = None) -> bytes:
+def request_bytes(method: str, path: str, token: str, body: object = None) -> bytes:
+    """A request as it goes over the wire."""
     head = f"{method} {path} HTTP/1.1\r\nHost: benchmark\r\nAuthorization: Bearer {token}\r\n"
     if body is None:
         return f"{head}\r\n".encode()

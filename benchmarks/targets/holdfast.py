@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.runtime.assembly import Platform
 
 BATCH = 500
+DATABASE = "benchmark_holdfast"
 PERSON = "benchmark@example.com"
 
 
@@ -45,7 +46,7 @@ class Holdfast:
     def start(self, config: ServerConfig) -> str:
         port, log = free_port(), config.home / "server.log"
         self._environment = {
-            "DATABASE_ADMIN_URL": urlunsplit(urlsplit(config.admin_url)._replace(path="/benchmark_holdfast")),
+            "DATABASE_ADMIN_URL": urlunsplit(urlsplit(config.admin_url)._replace(path=f"/{DATABASE}")),
             "HOLDFAST_HOME": str(config.home / "home"),
             "HOLDFAST_PORT": str(port),
             "HOLDFAST_POOL_SIZE": str(POOL_SIZE),

@@ -37,6 +37,8 @@ from holdfast.testing.conformance.store.history import replay
 from holdfast.testing.memory import MemoryHarness
 from holdfast.testing.planned import PlannedMemoryEngine
 from tests.conformance.postgres import PostgresHarness
+from tests.machines import examples as lengthened
+from tests.machines import repeatable
 from tests.property.store_steps import (
     ENTITIES,
     IDS,
@@ -288,10 +290,10 @@ def run_machine(model: Harness, subject: Harness, *, examples: int, steps_each: 
             run_state_machine_as_test(
                 Machine,
                 settings=settings(
-                    max_examples=examples,
+                    max_examples=lengthened(examples),
                     stateful_step_count=steps_each,
                     deadline=None,
-                    derandomize=True,
+                    derandomize=repeatable(),
                     database=None,
                     # On a real engine, shrinking takes minutes; run with more examples to find a shorter story.
                     phases=[Phase.generate],

@@ -33,6 +33,7 @@ from tests.accounts_fixtures import (
     memory_engine,
     outcome,
 )
+from tests.machines import examples
 
 T = TypeVar("T")
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -242,5 +243,5 @@ class SessionMachine(RuleBasedStateMachine):
             assert len(self.run(self.realm.events(Event.REFRESH_REPLAYED))) == self.replays
 
 
-SessionMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+SessionMachine.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=30, deadline=None)
 TestSessions = SessionMachine.TestCase

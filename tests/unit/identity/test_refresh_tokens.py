@@ -31,6 +31,7 @@ from holdfast.identity.refresh import (
     matches,
     parse,
 )
+from tests.machines import examples
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -316,4 +317,4 @@ class Family(RuleBasedStateMachine):
 
 
 TestFamily = Family.TestCase
-TestFamily.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestFamily.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)

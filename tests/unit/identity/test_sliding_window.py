@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from holdfast.identity.window import SlidingWindow, WindowPolicy
+from tests.machines import examples
 
 MINUTE = 60.0
 
@@ -119,4 +120,4 @@ class Limiter(RuleBasedStateMachine):
 
 
 TestLimiter = Limiter.TestCase
-TestLimiter.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLimiter.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)

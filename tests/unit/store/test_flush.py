@@ -15,7 +15,7 @@ from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.engines.port import Plan, R, WritePlan
 from holdfast.errors import Busy, Duplicate, NotFound, ReferenceMissing, StaleVersion, Unavailable
 from holdfast.model.ids import new_id
-from holdfast.store import _flush
+from holdfast.store import _lane
 from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.conformance import World
@@ -47,7 +47,7 @@ class TestSharing:
     async def test_a_flush_takes_so_many_rows_and_no_more(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_flush, "MAX_GROUP", 4)
+        monkeypatch.setattr(_lane, "MAX_GROUP", 4)
         store = world.store()
         await asyncio.gather(*(put(store, world.ann, rows=rows) for rows in (1, 2, 2, 9, 1)))
         assert await flushes(world) == [3, 2, 9, 1]
@@ -148,7 +148,7 @@ class TestFailing:
                 await put(store, world.ann)
 
     async def test_a_queue_is_only_so_long(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_flush, "MAX_WAITING", 3)
+        monkeypatch.setattr(_lane, "MAX_WAITING", 3)
         store = world.store()
         async with world.engine.begin(world.ann) as tx:
             await tx.lock()

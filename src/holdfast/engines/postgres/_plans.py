@@ -225,11 +225,12 @@ def _update(schema: EntitySchema) -> str:
         f"case when nw.{quoted(n)} is distinct from cur.{quoted(n)} then {literal(n)} end" for n in names
     )
     assign = "".join(f", {quoted(n)} = nw.{quoted(n)}" for n in names)
-    hashes = ", ".join(
-        f"case when nw.{quoted(n)} is distinct from cur.{quoted(n)} then o -> 'h' ->> {literal(n)} end"
+    # Joined by operators: a function takes at most a hundred arguments.
+    hashes = " || ".join(
+        f"case when nw.{quoted(n)} is distinct from cur.{quoted(n)} then o -> 'h' ->> {literal(n)} else '' end"
         for n in names
     )
-    commitment = f"sha256(cur.commit_salt || int8send(nw.version) || decode(concat({hashes}), 'hex'))"
+    commitment = f"sha256(cur.commit_salt || int8send(nw.version) || decode({hashes or literal('')}, 'hex'))"
     act = f"""    nw := jsonb_populate_record(cur, o -> 'v');
     changed := array_remove(array[{compare}]::text[], null);
     if changed = '{{}}' then
