@@ -25,6 +25,8 @@ class Mistake:
     break_it: str
     found: str
     since: int = 15
+    mended: bool = True
+    """Whether what the finding proposes is SQL that mends it here."""
 
 
 def of_row_security() -> list[Mistake]:
@@ -98,6 +100,7 @@ def of_policies() -> list[Mistake]:
             "second_permissive_policy",
             "create policy other on app.notices to {runtime} using (kind = 'news')",
             "app.notices: more than one permissive policy",
+            mended=False,
         ),
         Mistake(
             "weak_with_check",
@@ -262,8 +265,11 @@ def of_grants() -> list[Mistake]:
             "large_objects",
             "grant execute on function lo_get(oid) to public",
             "role {runtime}: it may call 1 functions on large objects",
+            mended=False,
         ),
-        Mistake("a_large_object", "select lo_create(0)", "1 large objects stand in the database"),
+        Mistake(
+            "a_large_object", "select lo_create(0)", "1 large objects stand in the database", mended=False
+        ),
         Mistake(
             "sequence",
             "create sequence app.s; grant usage on sequence app.s to {runtime}",
@@ -304,6 +310,7 @@ def of_roles() -> list[Mistake]:
             "path_of_two",
             "create role wall_between; grant {owner} to wall_between; grant wall_between to {runtime}",
             "role {runtime}: it can act as {owner}",
+            mended=False,
         ),
         Mistake(
             "read_all_data",
@@ -321,7 +328,10 @@ def of_roles() -> list[Mistake]:
             "role {backup}: it can act as pg_write_all_data",
         ),
         Mistake(
-            "role_missing", "drop owned by {backup}; drop role {backup}", "role {backup}: it does not exist"
+            "role_missing",
+            "drop owned by {backup}; drop role {backup}",
+            "role {backup}: it does not exist",
+            mended=False,
         ),
         Mistake(
             "owner_logs_in", "alter role {owner} login", "role {owner}: the owner of the tables can log in"
@@ -356,6 +366,7 @@ def of_roles() -> list[Mistake]:
             "tenant_of_the_server",
             "select set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true)",
             "setting app.tenant_id: it has a value in a new session",
+            mended=False,
         ),
     ]
 
@@ -397,7 +408,9 @@ def of_functions() -> list[Mistake]:
             f"revoke execute on function {GET}(text, uuid) from {{runtime}}",
             f"function {GET} is executable by nobody, not by {{runtime}}",
         ),
-        Mistake("plan_dropped", f"drop function {GET}(text, uuid)", f"function {GET} is missing"),
+        Mistake(
+            "plan_dropped", f"drop function {GET}(text, uuid)", f"function {GET} is missing", mended=False
+        ),
         Mistake(
             "plan_of_another_owner",
             f"alter function {GET}(text, uuid) owner to {{realm}}",
@@ -407,16 +420,19 @@ def of_functions() -> list[Mistake]:
             "plan_rewritten",
             f"do $do$ begin execute replace(pg_get_functiondef('{GET}(text, uuid)'::regprocedure), 'r.tenant_id = substr(ctx, 1, 36)::uuid and ', ''); end $do$",
             f"function {GET} has another body than was generated",
+            mended=False,
         ),
         Mistake(
             "guard_that_guards_nothing",
             "create or replace function holdfast.guard() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$begin return null; end$$",
             "function holdfast.guard has another body than was generated",
+            mended=False,
         ),
         Mistake(
             "lock_that_locks_nothing",
             "create or replace function holdfast.lock_tenant(t uuid) returns bigint language plpgsql set search_path = pg_catalog, pg_temp as $$begin return 0; end$$",
             "function holdfast.lock_tenant has another body than was generated",
+            mended=False,
         ),
         Mistake(
             "definer_function",
@@ -519,7 +535,7 @@ def of_keys() -> list[Mistake]:
         Mistake(
             "reference_unenforced",
             f"{fkey}; {add} (tenant_id, folder_id) references app.folders (tenant_id, id) not enforced",
-            "app.papers: constraint papers_folder_id_fkey was never validated, or is not enforced",
+            "app.papers: constraint papers_folder_id_fkey is not enforced",
             since=18,
         ),
         Mistake(
@@ -554,6 +570,7 @@ def of_keys() -> list[Mistake]:
             "index_invalid",
             "set local allow_system_table_mods = on; update pg_index set indisvalid = false where indexrelid = 'app.papers_rank_idx'::regclass",
             "app.papers: index app.papers_rank_idx is not valid",
+            mended=False,
         ),
         Mistake(
             "unique_dropped",
@@ -641,28 +658,39 @@ def of_columns_and_rows() -> list[Mistake]:
             "alter table app.papers add extra text",
             "app.papers: column extra is not declared",
         ),
-        Mistake("column_dropped", "alter table app.papers drop price", "app.papers: column price is missing"),
+        Mistake(
+            "column_dropped",
+            "alter table app.papers drop price",
+            "app.papers: column price is missing",
+            mended=False,
+        ),
         Mistake(
             "column_order",
             "alter table app.notices drop text; alter table app.notices add text text collate \"C\" not null default ''; alter table app.notices alter text drop default",
             "app.notices: its columns stand in another order than declared",
+            mended=False,
         ),
-        Mistake("table_dropped", "drop table app.readings", "app.readings: the table is missing"),
+        Mistake(
+            "table_dropped", "drop table app.readings", "app.readings: the table is missing", mended=False
+        ),
         Mistake("unlogged", "alter table app.readings set unlogged", "app.readings: it is unlogged"),
         Mistake(
             "orphans",
             f"set local session_replication_role = replica; {orphan}",
             "app.papers: 2 rows refer by tenant_id, folder_id to no row of app.folders",
+            mended=False,
         ),
         Mistake(
             "orphan_of_a_member",
             "set local session_replication_role = replica; delete from realm.memberships",
             "app.folders: 8 rows refer by tenant_id, user_id to no row of realm.memberships",
+            mended=False,
         ),
         Mistake(
             "counter_ahead_of_its_log",
             "set local app.flush = 'on'; update holdfast.tenant_heads set head = head + 1",
             "2 tenants' counters do not agree with the last number of their log",
+            mended=False,
         ),
     ]
 

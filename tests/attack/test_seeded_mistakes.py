@@ -58,11 +58,21 @@ async def test_a_mistake_is_found(wall: Wall, administrator: asyncpg.Connection,
     if wall.version < mistake.since:
         pytest.skip(f"PostgreSQL {wall.version} knows no such thing")
     async with made(mistake, wall, administrator):
-        inspection = await inspect_database(administrator, list(CATALOG), wall.roles)
-    MADE[wall.version].add(mistake.name)
-    SAID[wall.version].update(inspection.findings)
-    expected = named(mistake.found, wall)
-    assert any(expected in finding for finding in inspection.findings), inspection.findings
+        findings = (await inspect_database(administrator, list(CATALOG), wall.roles)).findings
+        MADE[wall.version].add(mistake.name)
+        SAID[wall.version].update(findings)
+        expected = named(mistake.found, wall)
+        found = [finding for finding in findings if expected in finding]
+        assert found, findings
+        if mistake.mended:
+            await administrator.execute(proposed(found[0]))
+            left = (await inspect_database(administrator, list(CATALOG), wall.roles)).findings
+            assert found[0] not in left
+
+
+def proposed(finding: str) -> str:
+    """The SQL that a finding proposes, for within a transaction."""
+    return finding.partition(". Fix: ")[2].removesuffix(".").removeprefix("begin; ").removesuffix("; commit")
 
 
 def test_every_query_of_the_audit_is_provoked_by_a_mistake(wall: Wall) -> None:

@@ -11,9 +11,15 @@ from holdfast.engines.postgres._names import Roles, quoted
 from holdfast.engines.postgres.inspection.catalogs import Standing
 from holdfast.engines.postgres.inspection.deparse import Deparsed
 from holdfast.engines.postgres.inspection.findings import finding
+from holdfast.engines.postgres.inspection.remedies import (
+    drop_constraint,
+    drop_index,
+    make_foreign_key,
+    make_index,
+    remake_policy,
+)
 from holdfast.engines.postgres.inspection.shape import Column, ForeignKey, Index, Policy, Table
 
-_REMAKE = "make it as in the revision that made the table (`holdfast migrate sql`)"
 _KEY = {"p": "primary key", "u": "unique constraint", "x": "exclusion constraint", None: "index"}
 
 
@@ -113,11 +119,8 @@ class Comparison:
             key = record["columns"] if self.spelled is None else record["expression"]
             if not wanted[key]:
                 yield self._say(
-                    f"check {record['name']} is not declared", self._drop_constraint(record["name"])
+                    f"check {record['name']} is not declared", drop_constraint(self.table, record["name"])
                 )
-
-    def _drop_constraint(self, name: str) -> str:
-        return f"alter table {self.table.sql_name} drop constraint {quoted(name)}"
 
     # -- keys and indexes ---------------------------------------------------------------------------------------------
 
@@ -126,29 +129,24 @@ class Comparison:
         for key in self.table.foreign_keys:
             record = standing.pop(key.name, None)
             if record is None:
-                yield self._say(f"foreign key {key.name} is missing", _add(self.table, key))
+                yield self._say(f"foreign key {key.name} is missing", make_foreign_key(self.table, key))
             elif not _same_key(key, record):
-                yield self._say(
-                    f"foreign key {key.name} is not as declared",
-                    f"{self._drop_constraint(key.name)}; {_add(self.table, key)}",
-                )
+                anew = make_foreign_key(self.table, key, anew=True)
+                yield self._say(f"foreign key {key.name} is not as declared", anew)
         for name in standing:
-            yield self._say(f"foreign key {name} is not declared", self._drop_constraint(name))
+            yield self._say(f"foreign key {name} is not declared", drop_constraint(self.table, name))
 
     def _indexes(self) -> Iterator[str]:
         standing = {record["name"]: record for record in self.standing.indexes}
         for index in self.table.indexes:
-            record = standing.pop(index.name, None)
+            record, made = standing.pop(index.name, None), make_index(self.table, index)
             if record is None:
-                yield self._say(f"{_KEY[index.key]} {index.name} is missing", _REMAKE)
+                yield self._say(f"{_KEY[index.key]} {index.name} is missing", made)
             elif not self._same_index(index, record):
-                yield self._say(f"{_KEY[index.key]} {index.name} is not as declared", _REMAKE)
+                drop = drop_index(self.table, index.name, key=record["key"])
+                yield self._say(f"{_KEY[index.key]} {index.name} is not as declared", f"{drop}; {made}")
         for name, record in standing.items():
-            drop = (
-                self._drop_constraint(name)
-                if record["key"]
-                else f"drop index {quoted(self.table.pack)}.{quoted(name)}"
-            )
+            drop = drop_index(self.table, name, key=record["key"])
             yield self._say(f"{_KEY[record['key']]} {name} is not declared", drop)
 
     def _same_index(self, index: Index, record: Any) -> bool:
@@ -171,10 +169,13 @@ class Comparison:
         for policy in self.table.policies:
             record = standing.pop(policy.name, None)
             if record is None:
-                yield self._say(f"policy {policy.name} is missing", _REMAKE)
+                yield self._say(
+                    f"policy {policy.name} is missing", remake_policy(self.table, policy, self.roles)
+                )
                 continue
             for what in self._policy(policy, record):
-                yield self._say(f"policy {policy.name} {what}", f"drop it, and {_REMAKE}")
+                remade = remake_policy(self.table, policy, self.roles)
+                yield self._say(f"policy {policy.name} {what}", remade)
         for name in standing:
             yield self._say(
                 f"policy {name} is not declared", f"drop policy {quoted(name)} on {self.table.sql_name}"
@@ -234,16 +235,4 @@ def _same_key(key: ForeignKey, record: Any) -> bool:
         and tuple(record["target_columns"]) == key.target_columns
         and record["deferred"] == key.deferred
         and (record["on_delete"], record["on_update"]) == ("a", "a")
-    )
-
-
-def _add(table: Table, key: ForeignKey) -> str:
-    """Under FORCE a new foreign key looks at no row and passes: it is lifted meanwhile."""
-    pack, name = key.target.split(".")
-    own, other = (", ".join(map(quoted, columns)) for columns in (key.columns, key.target_columns))
-    lift, force = (f"alter table {table.sql_name} {verb} force row level security" for verb in ("no", ""))
-    return (
-        f"in one transaction: {lift}; alter table {table.sql_name} add constraint {quoted(key.name)} foreign key ({own}) "
-        f"references {quoted(pack)}.{quoted(name)} ({other}){' deferrable initially deferred' if key.deferred else ''}; "
-        f"{' '.join(force.split())}"
     )

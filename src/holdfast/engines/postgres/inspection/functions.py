@@ -13,6 +13,7 @@ from holdfast.engines.postgres._plans import plan_functions, plan_signatures
 from holdfast.engines.postgres.inspection.findings import finding
 from holdfast.model.schema import EntitySchema
 
+_ANEW = "run `holdfast migrate up`, and if it stays so, the function's statement in the .sql file of its revision, as the owner"
 _SETTINGS = ["search_path=pg_catalog, pg_temp"]
 _VOLATILITIES = {"i": "immutable", "s": "stable", "v": "volatile"}
 _BODY = re.compile(r"function (holdfast\.\w+)\(.*?as \$\$(.*?)\$\$", re.DOTALL)
@@ -71,7 +72,7 @@ def function_findings(
     for function in functions:
         record = standing.get(function.signature)
         if record is None:
-            yield finding(f"function {function.name} is missing", "run `holdfast migrate up`")
+            yield finding(f"function {function.name} is missing", _ANEW)
             continue
         for what, fix in _differences(function, record, roles):
             yield finding(f"function {function.name} {what}", fix)
@@ -90,13 +91,19 @@ def _differences(function: Function, record: Any, roles: Roles) -> Iterator[tupl
             f"{alter} reset all; {alter} set search_path = pg_catalog, pg_temp",
         )
     if record["body"] != function.body or record["language"] != "plpgsql":
-        yield "has another body than was generated", "make it as in its revision (`holdfast migrate sql`)"
+        yield "has another body than was generated", _ANEW
     if tuple(record["executors"]) != function.executors:
         held = ", ".join(record["executors"]) or "nobody"
         to = ", ".join(function.executors) or "nobody"
-        yield (
-            f"is executable by {held}, not by {to}",
-            f"revoke all on function {function.sql_name} from the others",
-        )
+        yield f"is executable by {held}, not by {to}", _regrant(function, record["executors"])
     if record["owner"] != roles.owner:
         yield f"belongs to {record['owner']}", f'{alter} owner to "{roles.owner}"'
+
+
+def _regrant(function: Function, executors: list[str]) -> str:
+    others = ", ".join("public" if role == "PUBLIC" else quoted(role) for role in executors)
+    steps = [f"revoke all on function {function.sql_name} from {others}"] if others else []
+    steps += [
+        f"grant execute on function {function.sql_name} to {quoted(role)}" for role in function.executors
+    ]
+    return "; ".join(steps)

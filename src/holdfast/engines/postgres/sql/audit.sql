@@ -29,7 +29,7 @@ select r.rolname as login, quote_ident(r.rolname) as name, a.attribute
 
 -- name: 02_missing_roles
 -- finding: role {login}: it does not exist
--- fix: holdfast migrate roles
+-- fix: run `holdfast migrate roles`
 select v.login from (values (:owner), (:runtime), (:realm), (:maintenance), (:backup)) v(login)
  where not exists (select from pg_roles r where r.rolname = v.login);
 
@@ -109,7 +109,7 @@ select p.oid::regprocedure::text as object, l.rolname as login
 
 -- name: 07_children
 -- finding: {object}: it is a part of {parent}, and can be reached or read around its row security
--- fix: revoke all on {object} from the logins; alter table {object} enable row level security, force row level security
+-- fix: alter table {object} no inherit {parent}
 select format('%I.%I', n.nspname, c.relname) as object, p.oid::regclass::text as parent
   from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
        join pg_namespace n on n.oid = c.relnamespace
@@ -119,8 +119,9 @@ select format('%I.%I', n.nspname, c.relname) as object, p.oid::regclass::text as
 
 -- name: 08_floor
 -- finding: {object}: no restrictive policy holds for all commands of the runtime login
--- fix: create a RESTRICTIVE policy on {object} for all, as in the revision that made the table
-select format('%I.%I', n.nspname, c.relname) as object
+-- fix: create policy floor on {object} as restrictive for all to {name} using ({condition}) with check ({condition})
+select format('%I.%I', n.nspname, c.relname) as object, quote_ident(:runtime) as name,
+       'tenant_id = (select current_setting(''app.tenant_id''))::uuid' as condition
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relrowsecurity and n.oid in :schemas
    and not exists (select from pg_policy p join pg_roles r on r.rolname = :runtime
@@ -136,7 +137,7 @@ select p.polrelid::regclass::text as object, quote_ident(p.polname) as policy
 
 -- name: 08_several_permissive_policies
 -- finding: {object}: more than one permissive policy, and each opens what the others close: {policies}
--- fix: drop the policy that the revision did not make
+-- fix: drop whichever is not declared
 select p.polrelid::regclass::text as object, string_agg(quote_ident(p.polname), ', ' order by p.polname) as policies
   from pg_policy p join pg_class c on c.oid = p.polrelid
  where c.relnamespace in :schemas and p.polpermissive group by p.polrelid having count(*) > 1;
@@ -152,7 +153,7 @@ select format('%I.%I', n.nspname, c.relname) as object, l.rolname as login, quot
 
 -- name: 10_foreign_keys
 -- finding: {object}: foreign key {name} does not carry the tenant
--- fix: drop constraint {name}, and add it over (tenant_id, …) on both sides
+-- fix: alter table {object} drop constraint {name}
 select con.conrelid::regclass::text as object, quote_ident(con.conname) as name
   from pg_constraint con join pg_class c on c.oid = con.conrelid
        join pg_attribute a on a.attrelid = con.conrelid and a.attname = 'tenant_id' and not a.attisdropped
@@ -162,7 +163,7 @@ select con.conrelid::regclass::text as object, quote_ident(con.conname) as name
 
 -- name: 10_cascades
 -- finding: {object}: foreign key {name} acts by itself on other rows, and referential actions ignore row security
--- fix: drop constraint {name}, and add it with on delete no action
+-- fix: alter table {object} drop constraint {name}
 select con.conrelid::regclass::text as object, quote_ident(con.conname) as name
   from pg_constraint con join pg_class c on c.oid = con.conrelid
  where con.contype = 'f' and c.relnamespace in :schemas
@@ -170,7 +171,7 @@ select con.conrelid::regclass::text as object, quote_ident(con.conname) as name
 
 -- name: 12_with_check
 -- finding: {object}: policy {policy} lets rows be written that it would not let be read
--- fix: drop policy {policy} on {object}, and create it as in the revision that made the table
+-- fix: drop policy {policy} on {object}
 select p.polrelid::regclass::text as object, quote_ident(p.polname) as policy
   from pg_policy p join pg_class c on c.oid = p.polrelid
  where c.relnamespace in :schemas and p.polcmd in ('*', 'w') and p.polwithcheck is not null
@@ -178,8 +179,12 @@ select p.polrelid::regclass::text as object, quote_ident(p.polname) as policy
 
 -- name: 15_stored_settings
 -- finding: {role}: setting {setting} is stored for it, and changes what a session may see or how it writes
--- fix: alter role or alter database … reset {setting}
-select coalesce('role ' || quote_ident(r.rolname), 'every role') as role, split_part(s.setting, '=', 1) as setting
+-- fix: alter {target} reset {setting}
+select coalesce('role ' || quote_ident(r.rolname), 'every role') as role, split_part(s.setting, '=', 1) as setting,
+       case when d.setrole = 0 and d.setdatabase = 0 then 'role all'
+            when d.setrole = 0 then 'database ' || quote_ident(current_database())
+            else 'role ' || quote_ident(r.rolname)
+                 || case when d.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end end as target
   from pg_db_role_setting d left join pg_roles r on r.oid = d.setrole cross join unnest(d.setconfig) s(setting)
  where d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
    and (d.setrole = 0 or r.rolname in (:runtime, :realm, :maintenance, :backup, :owner))
@@ -215,7 +220,7 @@ select l.rolname as login, quote_ident(l.rolname) as name, quote_ident(current_d
 
 -- name: 20_large_object_functions
 -- finding: role {login}: it may call {functions} functions on large objects, which have no row policy
--- fix: revoke execute on the lo_* functions from public
+-- fix: run `holdfast migrate roles` as a superuser, who alone may revoke them from PUBLIC
 select l.rolname as login, count(*) as functions
   from pg_roles l, pg_proc p
  where l.rolname in :logins and p.pronamespace = 'pg_catalog'::regnamespace
@@ -268,10 +273,11 @@ select r.ev_class::regclass::text as object, quote_ident(r.rulename) as name
 
 -- name: 27_default_privileges
 -- finding: default privileges of {owner}: new {kind} are granted to {grantee}
--- fix: alter default privileges for role {owner} revoke all on {kind} from {grantee}
+-- fix: alter default privileges for role {owner} {place} revoke all on {kind} from {grantee}
 select quote_ident(pg_get_userbyid(d.defaclrole)) as owner, coalesce(quote_ident(r.rolname), 'public') as grantee,
        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
-                            when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end as kind
+                            when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end as kind,
+       coalesce((select 'in schema ' || quote_ident(n.nspname) from pg_namespace n where n.oid = d.defaclnamespace), '') as place
   from pg_default_acl d, aclexplode(d.defaclacl) a left join pg_roles r on r.oid = a.grantee
  where d.defaclobjtype <> 'T' and (a.grantee = 0 or r.rolname in (:runtime, :realm, :maintenance, :backup));
 
@@ -284,7 +290,7 @@ select quote_ident(r.rolname) as owner from pg_roles r
 
 -- name: 28_policy_dependencies
 -- finding: {object}: policy {policy} depends on {other}
--- fix: drop policy {policy} on {object}, and create it as in the revision that made the table
+-- fix: drop policy {policy} on {object}
 select p.polrelid::regclass::text as object, quote_ident(p.polname) as policy,
        pg_describe_object(d.refclassid, d.refobjid, 0) as other
   from pg_policy p join pg_class c on c.oid = p.polrelid
@@ -301,16 +307,20 @@ select c.oid::regclass::text as object
 
 -- name: 31_unique_indexes
 -- finding: {object}: unique index {name} is not led by the tenant, so it tells one tenant what another holds
--- fix: drop {name}, and declare Unique(…), which leads with the tenant
-select i.indrelid::regclass::text as object, i.indexrelid::regclass::text as name
+-- fix: {drop}
+select i.indrelid::regclass::text as object, i.indexrelid::regclass::text as name,
+       coalesce((select format('alter table %s drop constraint %I', i.indrelid::regclass, k.conname) from pg_constraint k
+                  where k.conindid = i.indexrelid and k.conrelid = i.indrelid), format('drop index %s', i.indexrelid::regclass)) as drop
   from pg_index i join pg_class c on c.oid = i.indrelid
        join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
  where c.relrowsecurity and c.relnamespace in :schemas and (i.indisunique or i.indisexclusion) and i.indkey[0] <> a.attnum;
 
 -- name: 31_indexes
 -- finding: {object}: index {name} is not led by the tenant, so it cannot serve a query under row security
--- fix: drop {name}, and declare Index(…), which leads with the tenant
-select i.indrelid::regclass::text as object, i.indexrelid::regclass::text as name
+-- fix: {drop}
+select i.indrelid::regclass::text as object, i.indexrelid::regclass::text as name,
+       coalesce((select format('alter table %s drop constraint %I', i.indrelid::regclass, k.conname) from pg_constraint k
+                  where k.conindid = i.indexrelid and k.conrelid = i.indrelid), format('drop index %s', i.indexrelid::regclass)) as drop
   from pg_index i join pg_class c on c.oid = i.indrelid
        join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
  where c.relrowsecurity and c.relnamespace in :schemas
@@ -384,18 +394,26 @@ select i.indrelid::regclass::text as object, i.indexrelid::regclass::text as nam
  where c.relnamespace in :schemas and not (i.indisvalid and i.indisready and i.indislive);
 
 -- name: unvalidated_constraints
--- finding: {object}: constraint {name} was never validated, or is not enforced
--- fix: lift FORCE, alter table {object} validate constraint {name}, and force row security again, in one transaction
+-- finding: {object}: constraint {name} was never validated
+-- fix: begin; alter table {object} no force row level security; alter table {object} validate constraint {name}; alter table {object} force row level security; commit
 select con.conrelid::regclass::text as object, quote_ident(con.conname) as name
   from pg_constraint con join pg_class c on c.oid = con.conrelid
- where c.relnamespace in :schemas
-   and not (con.convalidated and coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true));
+ where c.relnamespace in :schemas and not con.convalidated and coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true);
+
+-- name: unenforced_constraints
+-- since: 180000
+-- finding: {object}: constraint {name} is not enforced
+-- fix: begin; alter table {object} no force row level security; alter table {object} alter constraint {name} enforced; alter table {object} force row level security; commit
+select con.conrelid::regclass::text as object, quote_ident(con.conname) as name
+  from pg_constraint con join pg_class c on c.oid = con.conrelid
+ where c.relnamespace in :schemas and not (to_jsonb(con) ->> 'conenforced')::boolean;
 
 -- name: disabled_triggers
 -- finding: {object}: trigger {name} does not fire
--- fix: alter table {object} enable trigger {name}
+-- fix: alter table {object} enable trigger {which}
 select t.tgrelid::regclass::text as object,
-       coalesce('of foreign key ' || quote_ident(k.conname), quote_ident(t.tgname)) as name
+       coalesce('of foreign key ' || quote_ident(k.conname), quote_ident(t.tgname)) as name,
+       case when t.tgisinternal then 'all' else quote_ident(t.tgname) end as which
   from pg_trigger t join pg_class c on c.oid = t.tgrelid left join pg_constraint k on k.oid = t.tgconstraint
  where c.relnamespace in :schemas and t.tgenabled not in ('O', 'A')
    and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true);
