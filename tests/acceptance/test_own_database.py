@@ -126,3 +126,34 @@ def test_no_output_holds_a_password(deployment: Deployment, database: str) -> No
         for command in (("settings",), ("status",), ("--debug", "status"), ("migrate", "up")):
             done = where.run(*command)
             assert password not in done.stdout + done.stderr
+
+
+def test_verify_finds_a_wall_that_somebody_has_opened(deployment: Deployment, database: str) -> None:
+    assert deployment.run("migrate", "up").returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("alter table finance.financial_accounts disable row level security")
+    done = deployment.run("verify", "--json")
+    assert done.returncode == 1
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    failed = {name for name, check in checks.items() if check["outcome"] == "failed"}
+    # The statements name their tenant besides; what a member may see is the policies' alone.
+    assert failed >= {"schema", "isolation of owners"}
+    assert "row security is not enabled" in checks["schema"]["evidence"]
+    assert "a stranger reads the row" in checks["isolation of owners"]["evidence"]
+    assert checks["nothing left behind"]["outcome"] == "passed"
+
+
+def test_verify_leaves_one_line_in_the_realms_log(deployment: Deployment, database: str) -> None:
+    assert deployment.run("migrate", "up").returncode == 0
+    assert deployment.run("verify").returncode == 0
+    with psycopg.connect(database) as connection:
+        events = connection.execute("select event from realm.realm_log").fetchall()
+        assert events == [("deployment_verified",)]
+        for table in (
+            "realm.users",
+            "realm.tenants",
+            "realm.sessions",
+            "realm.login_failures",
+            "holdfast.changes",
+        ):
+            assert connection.execute(f"select count(*) from {table}").fetchone() == (0,), table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,13 +30,11 @@ def stop(
         say("Stopped." if database in {None, True} else _in_use())
 
 
-def _stop_database(home: object) -> bool | None:
+def _stop_database(home: Path) -> bool | None:
     """Whether the embedded database has been stopped; None where it was not running any more."""
-    from pathlib import Path
-
     from holdfast.engines.postgres.embedded import running
 
-    server = running(Path(str(home)))
+    server = running(home)
     return None if server is None else server.stop()
 
 

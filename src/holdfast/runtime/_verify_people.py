@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from holdfast.errors import NotAuthenticated
 from holdfast.runtime._guests import Guests
 from holdfast.runtime.assembly import Platform
@@ -28,12 +30,9 @@ async def login_round_trip(platform: Platform, guests: Guests) -> str:
     return "wrong password refused; login, authentication, refresh, logout; both tokens refused afterwards"
 
 
-async def _refused(attempt: object, what: str) -> None:
-    from collections.abc import Awaitable
-    from typing import cast
-
+async def _refused(attempt: Awaitable[object], what: str) -> None:
     try:
-        await cast("Awaitable[object]", attempt)
+        await attempt
     except NotAuthenticated:
         return
     raise Failed(f"{what} was let through")
