@@ -48,9 +48,11 @@ def command(settings: Settings) -> str:
     if called.name != "holdfast":
         return f"{home}{shlex.quote(_from_here(Path(sys.executable)))} -m holdfast.cli"
     found = shutil.which("holdfast")
-    if found and Path(found).samefile(called):
+    spelled = _from_here(called)
+    if found and Path(found).samefile(called) and Path(spelled).is_absolute():
         return f"{home}holdfast"
-    return f"{home}{shlex.quote(_from_here(called))}"
+    # Below this folder it may be on the path of this terminal alone, as `make up` puts it there.
+    return f"{home}{shlex.quote(spelled)}"
 
 
 def _needed(settings: Settings) -> Iterator[tuple[str, str]]:

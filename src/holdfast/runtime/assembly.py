@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,13 @@ from holdfast.accounts.entities import User
 from holdfast.accounts.mail import FileMailSender
 from holdfast.engines.port import Engine
 from holdfast.engines.registry import open_engine
-from holdfast.errors import ConfigurationError, IsolationTooWeak, MigrationsPending, Unavailable
+from holdfast.errors import (
+    ConfigurationError,
+    HoldfastError,
+    IsolationTooWeak,
+    MigrationsPending,
+    Unavailable,
+)
 from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
 from holdfast.migrations.revision import Revision
@@ -34,6 +42,9 @@ from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
 from holdfast.store.store import Store
 from holdfast.tenancy.scope import REALM_TENANT, Scope
+
+_SWEEP_SECONDS = 3_600
+_log = logging.getLogger("holdfast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,27 @@ async def open_platform(
         if checked:
             refuse_pending(await platform.revisions())
             await _reach_realm(platform)
+        if serving:
+            sweeping = asyncio.create_task(_sweep_hourly(accounts))
+            stack.push_async_callback(_end, sweeping)
         yield platform
+
+
+async def _sweep_hourly(accounts: Accounts) -> None:
+    """Delete what has run out in the realm. One that fails is tried again an hour later, like every other."""
+    while True:
+        try:
+            removed = await accounts.sweep()
+            if removed:
+                _log.info("%d expired rows of the realm removed", removed)
+        except HoldfastError as error:
+            _log.warning("expired rows of the realm were not removed: %s", error.code)
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from holdfast.errors import Conflict, Unavailable
+from holdfast.errors import ConfigurationError, Conflict, Unavailable
 from holdfast.runtime.secrets import make_home, read_private, write_private
 
 _LOOKING_SECONDS = 1.0
@@ -162,7 +162,14 @@ def _is_locked(home: Path) -> bool:
 
 
 def _open_lock(home: Path) -> int:
-    return os.open(home / "serving.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(home / "serving.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder cannot be written to: {error.strerror}.",
+            where=f"HOLDFAST_HOME, {home}",
+            hint="Choose a folder of your own, or change whose it is.",
+        ) from None
 
 
 def _lock(handle: int, kind: int) -> bool:

@@ -49,5 +49,8 @@ def test_the_command_is_the_one_that_was_called(here: Path, monkeypatch: pytest.
     settings = load_settings(here, {})
     monkeypatch.setenv("PATH", "/nowhere")
     assert command(settings) == "venv/bin/holdfast"
+    # As `make up` has it: another terminal, in the same folder, has not.
     monkeypatch.setenv("PATH", str(script.parent))
-    assert command(settings) == "holdfast"
+    assert command(settings) == "venv/bin/holdfast"
+    monkeypatch.chdir("/")
+    assert command(load_settings(here, {})) == "holdfast"

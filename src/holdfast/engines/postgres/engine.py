@@ -43,7 +43,7 @@ from holdfast.engines.postgres._writes import outcomes_of, write_json
 from holdfast.engines.postgres.pool import SHARE, Pool
 from holdfast.engines.postgres.provision import Logins
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
-from holdfast.errors import ConfigurationError, NotSupported, SchemaError, Unavailable
+from holdfast.errors import ConfigurationError, Forbidden, NotSupported, SchemaError, Unavailable
 from holdfast.model.schema import EntitySchema
 from holdfast.model.steps import Step
 from holdfast.tenancy.isolation import Isolation
@@ -275,6 +275,16 @@ class PostgresEngine:
 
     async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
         """See the port. One transaction, so that a revision is there or not."""
+        try:
+            await self._apply(steps, revision, checksum)
+        except Forbidden as error:
+            error.hint = error.hint or (
+                "DATABASE_ADMIN_URL must be able to become the owner of the database and of what Holdfast makes in it; "
+                "`holdfast migrate roles --sql` prints what an administrator may run first."
+            )
+            raise
+
+    async def _apply(self, steps: Sequence[Step], revision: str, checksum: str) -> None:
         async with self._as_owner() as connection:
             with translated():
                 async with connection.transaction():
