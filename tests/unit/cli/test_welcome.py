@@ -52,5 +52,6 @@ def test_the_command_is_the_one_that_was_called(here: Path, monkeypatch: pytest.
     # As `make up` has it: another terminal, in the same folder, has not.
     monkeypatch.setenv("PATH", str(script.parent))
     assert command(settings) == "venv/bin/holdfast"
-    monkeypatch.chdir("/")
+    (here.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(here.parent / "elsewhere")
     assert command(load_settings(here, {})) == "holdfast"
