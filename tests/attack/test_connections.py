@@ -19,7 +19,7 @@ from holdfast.engines.port import PlannedWrite, Write, WritePlan
 from holdfast.engines.postgres import engine as postgres_engine
 from holdfast.engines.postgres._errors import translated
 from holdfast.engines.postgres.embedded import EmbeddedServer
-from holdfast.errors import Busy, Unavailable
+from holdfast.errors import Busy, InvalidInput, Unavailable
 from holdfast.model.plain import normalise_fields
 from holdfast.store.store import utc_now
 from tests.attack.entities import Folder, Notice, Paper
@@ -77,6 +77,21 @@ async def as_before(wall: Wall, store: Store, head: int) -> None:
 
 
 # -- cancelled ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_plan_that_is_cancelled_while_it_waits_writes_nothing(wall: Wall) -> None:
+    async with wall.store(pool_size=2) as store:
+        head, notice = await store.head(wall.ann), Notice(text="never")
+        with wall.runtime() as other, other.transaction():
+            hold_counter(other, wall)
+            task = asyncio.ensure_future(store.engine.run(wall.ann, create_plan(wall, notice)))
+            await until_blocked(wall)
+            await cancelled(task)
+            async with asyncio.timeout(3):
+                while blocked(wall):
+                    await asyncio.sleep(0.01)
+        await as_before(wall, store, head)
+        assert await store.read_row(wall.ann, NOTICES, notice.id) is None
 
 
 async def test_a_transaction_that_is_cancelled_in_a_statement_is_undone(wall: Wall) -> None:
@@ -242,6 +257,18 @@ async def test_a_backend_that_does_not_answer_is_left_behind(
             os.kill(pid, signal.SIGCONT)
 
 
+async def test_a_failed_statement_cannot_be_committed_over(wall: Wall) -> None:
+    """Whoever swallows its error is told at the end, where PostgreSQL would only answer ROLLBACK."""
+    async with wall.store(pool_size=1) as store:
+        head = await store.head(wall.ann)
+        with pytest.raises(Unavailable, match="undone"):
+            async with store.engine.begin(wall.ann) as tx:
+                await tx.lock()
+                with pytest.raises(InvalidInput), translated():
+                    await tx.connection.execute("select 1 / 0")  # type: ignore[attr-defined]
+        await as_before(wall, store, head)
+
+
 # -- ended from outside ---------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +402,7 @@ async def test_forgetting_may_take_longer_than_a_statement(
     wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_engine, "_STATEMENT_TIMEOUT", "300ms")
+    monkeypatch.setattr(postgres_engine, "_ANSWER_SECONDS", 0.4)
     async with wall.store(pool_size=2) as store:
         lodger = await member(store)
         async with store.session(lodger) as session:

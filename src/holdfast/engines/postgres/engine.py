@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -54,6 +55,7 @@ _STATEMENT_TIMEOUT = "30s"
 _ANSWER_SECONDS = 35.0
 """How long an answer may take. Past the statement's own timeout: the server, or the way to it, is no longer there."""
 _ROLLBACK_SECONDS = 5.0
+_DAY_SECONDS = 86_400.0
 
 
 class PostgresEngine:
@@ -158,7 +160,10 @@ class PostgresEngine:
                     await connection.execute(f"begin {mode}; {enter}")
                 yield PostgresTransaction(connection, scope, self._texts)
                 with translated():
-                    await connection.execute("commit")
+                    ended = await connection.execute("commit")
+                # PostgreSQL undoes a transaction with a failed statement when it is committed, and calls that no error.
+                if ended != "COMMIT" and not read_only:
+                    raise Unavailable("a statement of the transaction had failed, so all of it was undone")
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -230,20 +235,24 @@ class PostgresEngine:
     async def _call(
         self, login: str, scope: Scope, schema: EntitySchema, text: str, *arguments: Any
     ) -> list[Any]:
-        """One round trip. A call that was cut in the middle leaves no usable connection."""
+        """One round trip. A call that is cancelled is stopped on the server too, where it would otherwise go on and commit."""
         pool = self._pool(login)
         connection = await pool.take(scope.tenant_id)
+        give = pool.give
         try:
             return cast("list[Any]", await connection.fetch(text, *arguments))
         except asyncpg.PostgresError as error:
             raise translate(error, schema) from bare(error)
+        except asyncio.CancelledError:
+            give = pool.settle
+            raise
         except BaseException as error:
             connection.terminate()
             if isinstance(error, Exception):
                 raise Unavailable("the connection to the database was lost") from bare(error)
             raise
         finally:
-            pool.give(scope.tenant_id, connection)
+            give(scope.tenant_id, connection)
 
     def _plan_text(self, schema: EntitySchema, verb: str, arguments: str) -> str:
         key = (schema.name, schema.digest, verb)
@@ -343,7 +352,9 @@ class PostgresEngine:
                 await tx.connection.execute("set local app.flush = 'on'; set local statement_timeout = 0")
                 # The counter first, as everywhere: whoever writes meanwhile waits, and begins again from nothing.
                 for table in ("holdfast.tenant_heads", *tables, *log):
-                    await tx.connection.execute(f"delete from {table} where tenant_id = $1", tenant_id)
+                    await tx.connection.execute(
+                        f"delete from {table} where tenant_id = $1", tenant_id, timeout=_DAY_SECONDS
+                    )
 
     async def ping(self) -> None:
         """See the port."""

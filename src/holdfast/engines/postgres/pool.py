@@ -21,6 +21,7 @@ _Place = asyncio.Future[None]
 
 SHARE = 0.75
 WAIT_SECONDS = 5.0
+SETTLE_SECONDS = 5.0
 
 
 class Admission:
@@ -124,6 +125,7 @@ class Pool:
         self._lent: set[asyncpg.Connection] = set()
         self._closed = False
         self._all_back = asyncio.Event()
+        self._settling: set[asyncio.Task[None]] = set()
 
     async def take(self, tenant_id: UUID) -> asyncpg.Connection:
         """A connection for a call of this tenant; give it back with `give`. Raises Busy or Unavailable."""
@@ -149,6 +151,23 @@ class Pool:
         if self._closed and not self._lent:
             self._all_back.set()
         self._admission.leave(tenant_id)
+
+    def settle(self, tenant_id: UUID, connection: asyncpg.Connection) -> None:
+        """Take back one whose call was cancelled, once the server has stopped what it did. Until then its place is taken."""
+        task = asyncio.get_running_loop().create_task(self._settle(tenant_id, connection))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _settle(self, tenant_id: UUID, connection: asyncpg.Connection) -> None:
+        """The driver asks the server to stop, and lets the next statement wait until it has."""
+        try:
+            await connection.execute("rollback", timeout=SETTLE_SECONDS)
+        except BaseException as error:
+            connection.terminate()
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self.give(tenant_id, connection)
 
     def _next_idle(self) -> asyncpg.Connection | None:
         while self._idle:
