@@ -66,8 +66,13 @@ def test_the_commands_work_in_their_order(deployment: Deployment) -> None:
     assert "0 failed, 0 not checked" in proof
 
 
-@pytest.mark.parametrize("program", blocks("python"), ids=lambda text: text.split("\n", 1)[0])
-def test_the_programs_run(deployment: Deployment, program: str) -> None:
+def test_the_programs_run_beside_the_server(deployment: Deployment) -> None:
+    with deployment.up():
+        said = [run_program(deployment, program) for program in blocks("python")]
+    assert "Holiday 20.00 2" in said[-1]
+
+
+def run_program(deployment: Deployment, program: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=deployment.folder,
@@ -78,6 +83,7 @@ def test_the_programs_run(deployment: Deployment, program: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def test_every_verb_that_it_names_is_there(deployment: Deployment) -> None:
