@@ -11,6 +11,7 @@
     │   └── TokenExpired
     ├── Forbidden                 known, but not allowed
     ├── NotFound                  not there, or not this scope's
+    ├── CursorExpired             a device's cursor that can no longer be answered from: it starts afresh
     ├── Conflict
     │   ├── AlreadyExists         the id is taken
     │   ├── Duplicate             a unique rule would be broken
@@ -145,6 +146,14 @@ class NotFound(HoldfastError):
 
     code = "not_found"
     status = 404
+
+
+class CursorExpired(HoldfastError):
+    """This cursor can no longer be answered from."""
+
+    code = "cursor_expired"
+    status = 410
+    default_hint = "Start afresh: pull without a cursor, and keep what has not been pushed yet."
 
 
 class Conflict(HoldfastError):
