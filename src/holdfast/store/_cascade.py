@@ -17,11 +17,11 @@ from holdfast.errors import Conflict, StillReferenced, TooLarge
 from holdfast.model.catalog import Catalog, Referrer
 from holdfast.model.query import Condition, Key, Op, Query
 from holdfast.model.schema import EntitySchema
+from holdfast.store.deciding import RowKey
 
 _PAGE = 1_000
 MAX_CASCADE = 100_000
 
-RowKey = tuple[str, UUID]
 Reference = tuple[Referrer, Row]
 
 
@@ -49,7 +49,7 @@ class _Search:
         self.found: dict[RowKey, PlannedWrite] = {}
         self._tx = tx
         self._catalog = catalog
-        self._own = {_key_of(planned): planned.write for planned in writes}
+        self._own = {key_of(planned): planned.write for planned in writes}
         self._own_empty: dict[RowKey, dict[str, None]] = {}
         self._restricted: dict[RowKey, str] = {}
 
@@ -68,7 +68,7 @@ class _Search:
                     path.append((child, await self._referring(child.write)))
             else:
                 path.pop()
-                self._finish(_key_of(parent))
+                self._finish(key_of(parent))
 
     async def _goes(self, deleted: PlannedWrite) -> bool:
         write = deleted.write
@@ -116,7 +116,7 @@ class _Search:
         if len(self.found) >= MAX_CASCADE:
             raise TooLarge(f"deleting this row would take more than {MAX_CASCADE} others with it")
         entered = PlannedWrite(write, parent.scope, parent.at)
-        self.found[_key_of(entered)] = entered
+        self.found[key_of(entered)] = entered
         return entered
 
     def _finish(self, key: RowKey) -> None:
@@ -133,7 +133,7 @@ class _Search:
 
     def emptied(self, planned: PlannedWrite) -> PlannedWrite:
         """The session's own write, with the references emptied that would point at nothing."""
-        empty = self._own_empty.get(_key_of(planned))
+        empty = self._own_empty.get(key_of(planned))
         if empty is None:
             return planned
         return replace(planned, write=replace(planned.write, values={**planned.write.values, **empty}))
@@ -159,5 +159,6 @@ def _rows_query(schema: EntitySchema, field: str, row_id: UUID, after: Key | Non
     return Query(schema, (Condition(field, Op.EQ, row_id),), limit=_PAGE, after=after)
 
 
-def _key_of(planned: PlannedWrite) -> RowKey:
+def key_of(planned: PlannedWrite) -> RowKey:
+    """The entity and row that a write is of."""
     return planned.write.schema.name, planned.write.row_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -29,12 +29,13 @@ from holdfast.engines.port import (
     Write,
     WritePlan,
 )
-from holdfast.errors import Busy, HoldfastError, StaleVersion, Unavailable
+from holdfast.errors import Busy, Conflict, HoldfastError, StaleVersion, TooLarge, Unavailable
 from holdfast.model.catalog import Catalog
 from holdfast.model.schema import EntitySchema
-from holdfast.store._cascade import cascades
+from holdfast.store._cascade import cascades, key_of
 from holdfast.store._lane import Lane, PlanKey, WriteSet, fail, still_wanted, succeed
 from holdfast.store._plan import FlushPlan, plan_write
+from holdfast.store.deciding import Decided, Decider, RowKey
 from holdfast.tenancy.scope import Scope
 
 _REALM_TRIES = 5
@@ -43,7 +44,15 @@ _REALM_TRIES = 5
 class Flusher:
     """Takes write sets and flushes them, tenant by tenant."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        clock: Callable[[], datetime],
+        committed: Callable[[UUID, int], None] = lambda _tenant, _number: None,
+    ) -> None:
+        """`committed` is told of each flush that is committed: whose, and its last number."""
+        self._committed = committed
         self._engine = engine
         self._catalog = catalog
         self._clock = clock
@@ -58,11 +67,22 @@ class Flusher:
             return await self._flush_unjournaled(scope, planned)
         lane = self._lanes.setdefault(scope.tenant_id, Lane())
         size = sum(write.size for write in writes)
+        return await self._enter(scope, lane, planned, size)
+
+    async def submit_decided(self, scope: Scope, decider: Decider, *, size: int = 0) -> list[Outcome]:
+        """Commit what `decider` decides on under the tenant's counter, as one. Returns what became of its writes."""
+        lane = self._lanes.setdefault(scope.tenant_id, Lane())
+        return await self._enter(scope, lane, [], size, decider)
+
+    async def _enter(
+        self, scope: Scope, lane: Lane, planned: list[PlannedWrite], size: int, decider: Decider | None = None
+    ) -> list[Outcome]:
         if lane.is_full(size):
             raise Busy("too many writes are waiting for this tenant")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Outcome]] = loop.create_future()
-        lane.append(WriteSet(scope, planned, future, self._plan_key(planned), size, loop.time()))
+        key = self._plan_key(planned) if decider is None else None
+        lane.append(WriteSet(scope, planned, future, key, size, loop.time(), decider=decider))
         if not lane.busy:
             lane.busy = True
             self._start_drain(scope.tenant_id, lane)
@@ -104,10 +124,16 @@ class Flusher:
                 await self._flush_group([write_set])
 
     async def _flush(self, group: list[WriteSet]) -> None:
-        if group[0].plan_key is None:
+        if group[0].decider is not None:
+            await self._flush_decided(group[0], group[0].decider)
+        elif group[0].plan_key is None:
             await self._flush_planned_here(group)
         else:
             await self._flush_by_plan(group)
+
+    def _tell(self, scope: Scope, number: int) -> None:
+        if number:
+            self._committed(scope.tenant_id, number)
 
     # -- one round trip ------------------------------------------------------------------------------------------
 
@@ -127,7 +153,10 @@ class Flusher:
     async def _flush_by_plan(self, group: list[WriteSet]) -> None:
         writes = [planned for write_set in group for planned in write_set.writes]
         first = writes[0].write
-        outcomes = iter(await self._engine.run(group[0].scope, WritePlan(first.schema, first.op, writes)))
+        results = await self._engine.run(group[0].scope, WritePlan(first.schema, first.op, writes))
+        numbers = [result.number or 0 for result in results if isinstance(result, Outcome)]
+        self._tell(group[0].scope, max(numbers, default=0))
+        outcomes = iter(results)
         for write_set in group:
             mine = [next(outcomes) for _ in write_set.writes]
             failed = next((outcome for outcome in mine if isinstance(outcome, Exception)), None)
@@ -158,6 +187,7 @@ class Flusher:
             if plan.head > start:
                 await tx.act_as(_for_the_log(group[0].scope))
                 await tx.write(_log(plan))
+        self._tell(group[0].scope, plan.head if plan.head > start else 0)
         # Failures too are told now: they may rest on rows that only this flush has written.
         for write_set, result in results:
             if isinstance(result, HoldfastError):
@@ -177,6 +207,68 @@ class Flusher:
                     plan_write(plan, item, stored.get((item.write.schema.name, item.write.row_id)))[1]
                 )
         return outcomes[len(cascaded) :]
+
+    # -- decided under the counter --------------------------------------------------------------------------------
+
+    async def _flush_decided(self, write_set: WriteSet, decider: Decider) -> None:
+        async with self._engine.begin(write_set.scope) as tx:
+            plan = FlushPlan(await tx.lock())
+            start = plan.head
+            decided, cascaded = await self._decide(tx, start, decider)
+            outcomes = await self._plan_and_write(tx, plan, [*cascaded, *decided.writes], decided.stored)
+            outcomes = outcomes[len(cascaded) :]
+            await self._plan_and_write(tx, plan, decider.record(outcomes), {})
+            if plan.head > start:
+                await tx.act_as(_for_the_log(write_set.scope))
+                await tx.write(_log(plan))
+        self._tell(write_set.scope, plan.head if plan.head > start else 0)
+        succeed(write_set, outcomes)
+
+    async def _decide(
+        self, tx: Transaction, head: int, decider: Decider
+    ) -> tuple[Decided, list[PlannedWrite]]:
+        """What the decider wants, and what that takes with it; asked again without the deletes that are not allowed."""
+        refused: dict[RowKey, HoldfastError] = {}
+        while True:
+            decided = await decider.decide(tx, head, refused)
+            try:
+                cascaded, own = await cascades(tx, self._catalog, decided.writes)
+            except (Conflict, TooLarge) as error:
+                refused.update(await self._refused(tx, decided.writes, error))
+            else:
+                return Decided(own, decided.stored), cascaded
+
+    async def _refused(
+        self, tx: Transaction, writes: Sequence[PlannedWrite], error: HoldfastError
+    ) -> dict[RowKey, HoldfastError]:
+        """The deletes that are not allowed; all of them where each for itself would be."""
+        deletes = [planned for planned in writes if planned.write.op is Operation.DELETE]
+        found: dict[RowKey, HoldfastError] = {}
+        for planned in deletes:
+            others = [other for other in writes if other is planned or other not in deletes]
+            try:
+                await cascades(tx, self._catalog, others)
+            except (Conflict, TooLarge) as own:
+                found[key_of(planned)] = own
+        return found or {key_of(planned): error for planned in deletes}
+
+    async def _plan_and_write(
+        self,
+        tx: Transaction,
+        plan: FlushPlan,
+        writes: Sequence[PlannedWrite],
+        stored: Mapping[RowKey, Stored],
+    ) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for scope, planned in _by_scope(writes):
+            await tx.act_as(scope)
+            unread = [item for item in planned if key_of(item) not in stored]
+            current = {**stored, **await _read_current(tx, unread)}
+            outcomes += [plan_write(plan, item, current.get(key_of(item)))[1] for item in planned]
+        for scope, rows in plan.take_writes():
+            await tx.act_as(scope)
+            await tx.write(Batch(rows))
+        return outcomes
 
     # -- without a log --------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from holdfast.changes.change import Operation
 from holdfast.engines.port import Outcome, PlannedWrite
 from holdfast.errors import Busy
+from holdfast.store.deciding import Decider
 from holdfast.tenancy.scope import Scope
 
 MAX_WAITING = 2_000
@@ -32,6 +33,10 @@ class WriteSet:
     plan_key: PlanKey | None
     size: int
     """Bytes of its values."""
+    decider: Decider | None = field(default=None, kw_only=True)
+    """What decides on the writes once the counter is held, where they are not known before. Such a set flushes alone: the
+    log of the sets before it, which it reads, is written at the end of their flush.
+    """
     since: float
     """When it began to wait, by the loop's clock."""
 
@@ -59,12 +64,16 @@ class Lane:
         """The longest run of waiting write sets that can share a flush."""
         group = [self._next()]
         count, size = len(group[0].writes), group[0].size
-        while self.waiting and self.waiting[0].plan_key == group[0].plan_key:
+        while self.waiting and self._shares(group[0], self.waiting[0]):
             count, size = count + len(self.waiting[0].writes), size + self.waiting[0].size
             if count > MAX_GROUP or size > MAX_GROUP_BYTES:
                 break
             group.append(self._next())
         return group
+
+    @staticmethod
+    def _shares(first: WriteSet, other: WriteSet) -> bool:
+        return first.decider is None and other.decider is None and first.plan_key == other.plan_key
 
     def _next(self) -> WriteSet:
         write_set = self.waiting.popleft()

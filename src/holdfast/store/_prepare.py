@@ -27,7 +27,7 @@ def prepare_create(scope: Scope, schema: EntitySchema, entity: Entity, limits: L
     if schema.owner is not None:
         values[schema.owner] = owner_of(scope, schema, values[schema.owner])
     normal = normalise_fields(schema, values)
-    size = _checked_size(schema, normal, limits)
+    size = checked_size(schema, normal, limits)
     return Write(schema, Operation.CREATE, entity.id, normal, if_version=0, salt=new_salt(), size=size)
 
 
@@ -40,7 +40,7 @@ def prepare_replace(scope: Scope, schema: EntitySchema, entity: Entity, limits: 
         if not schema.by_name[name].server_set
     }
     normal = normalise_fields(schema, values)
-    size = _checked_size(schema, normal, limits)
+    size = checked_size(schema, normal, limits)
     return Write(schema, Operation.UPDATE, entity.id, normal, if_version=entity.version, size=size)
 
 
@@ -57,7 +57,7 @@ def prepare_patch(
     """The write that changes some fields."""
     authorize_write(scope, schema, Operation.UPDATE)
     normal = normalise_fields(schema, _validated(schema, entity, changes))
-    size = _checked_size(schema, normal, limits)
+    size = checked_size(schema, normal, limits)
     return Write(schema, Operation.UPDATE, row_id, normal, if_version=if_version, size=size)
 
 
@@ -97,7 +97,7 @@ def _blank(entity: type[Entity]) -> Entity:
     return entity.model_construct()
 
 
-def _checked_size(schema: EntitySchema, values: Mapping[str, Any], limits: Limits) -> int:
+def checked_size(schema: EntitySchema, values: Mapping[str, Any], limits: Limits) -> int:
     """The values' bytes. Raises TooLarge."""
     plain = encode_fields(schema, values)
     size = row_size(plain)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from holdfast.changes.change import Operation
 from holdfast.engines.port import (
     Body,
     BodyPage,
@@ -17,17 +19,21 @@ from holdfast.engines.port import (
     Limits,
     ListPlan,
     Row,
+    Write,
 )
-from holdfast.errors import InvalidInput
+from holdfast.errors import Forbidden, InvalidInput
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
 from holdfast.model.plain import normalise_fields, render_row
 from holdfast.model.query import DEFAULT_LIMIT, Condition, Key, Op, Query, check_query
 from holdfast.model.schema import EntitySchema
-from holdfast.store._authorize import authorize_ingest, authorize_read, owner_of
+from holdfast.model.validate import validate_entity
+from holdfast.store._authorize import authorize_ingest, authorize_read, authorize_write, owner_of
 from holdfast.store._flush import Flusher
+from holdfast.store._prepare import checked_size, prepare_create, prepare_patch
 from holdfast.store.paging import decode_cursor, encode_cursor
 from holdfast.store.session import Session
+from holdfast.store.watch import Heads
 from holdfast.tenancy.scope import Scope
 
 
@@ -53,7 +59,8 @@ class Store:
         self.engine = engine
         self.catalog = catalog
         self.clock = clock
-        self.flusher = Flusher(engine, catalog, clock)
+        self.heads = Heads(self._head_of)
+        self.flusher = Flusher(engine, catalog, clock, self.heads.tell)
         self._cursor_secret = cursor_secret
         self._plans = Capability.PLANS in engine.capabilities
 
@@ -62,12 +69,42 @@ class Store:
         """The engine's sizes."""
         return self.engine.limits
 
+    def reads(self, scope: Scope, schema: EntitySchema) -> bool:
+        """Whether this scope's role may read rows of the entity."""
+        return _is_allowed(authorize_read, scope, schema)
+
+    def writes(self, scope: Scope, schema: EntitySchema, op: Operation) -> bool:
+        """Whether this scope's role may do `op` to rows of the entity."""
+        return _is_allowed(authorize_write, scope, schema, op)
+
+    def measure(self, schema: EntitySchema, values: Mapping[str, Any]) -> int:
+        """The bytes of normalised values. Raises TooLarge beyond the engine's limits."""
+        return checked_size(schema, values, self.limits)
+
+    @staticmethod
+    def scope_for_notes(scope: Scope, *, reason: str) -> Scope:
+        """The scope in which the platform writes down its own notes about a person's work, whatever their role may write."""
+        return replace(Scope.system(scope.tenant_id, reason=reason), user_id=scope.user_id)
+
+    def patch_write(
+        self, scope: Scope, entity: type[Entity], row_id: UUID, changes: Mapping[str, Any]
+    ) -> Write:
+        """The write that changes some fields of a row, for a decider. Raises InvalidInput, Forbidden, TooLarge."""
+        schema = self.catalog.schema(entity)
+        return prepare_patch(scope, schema, entity, row_id, changes, if_version=None, limits=self.limits)
+
+    def create_write(self, scope: Scope, entity: type[Entity], values: Mapping[str, Any]) -> Write:
+        """The write that makes a row, for a decider. Raises InvalidInput, Forbidden, TooLarge."""
+        schema = self.catalog.schema(entity)
+        return prepare_create(scope, schema, validate_entity(schema, entity, values), self.limits)
+
     def session(self, scope: Scope) -> Session:
         """A session for `scope`: `async with store.session(scope) as s: …`."""
         return Session(self, scope)
 
     async def aclose(self) -> None:
         """Flush what waits and close the engine."""
+        await self.heads.aclose()
         await self.flusher.drain()
         await self.engine.aclose()
 
@@ -110,7 +147,10 @@ class Store:
     async def head(self, scope: Scope) -> int:
         """The number of the tenant's last change; 0 before the first."""
         async with self.engine.begin(scope, read_only=True) as tx:
-            return await tx.head()
+            return (await tx.marks()).head
+
+    async def _head_of(self, tenant_id: UUID) -> int:
+        return await self.head(Scope.system(tenant_id, reason="watch the head"))
 
     # -- reads as JSON --------------------------------------------------------------------------------------------
 
@@ -216,3 +256,11 @@ def _condition(schema: EntitySchema, name: str, value: Any) -> Condition:
     except (ValueError, TypeError) as error:
         problem = str(error) if op_name in {"", *Op} else "is no comparison; use gt, gte, lt, lte or in"
         raise InvalidInput("a filter is not valid", where=schema.name, fields={name[:64]: problem}) from None
+
+
+def _is_allowed(authorize: Callable[..., None], *asked: object) -> bool:
+    try:
+        authorize(*asked)
+    except Forbidden:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""Who waits for a tenant's next change: told by the flushes of this process, and looked up for those of others.
+
+It is a hint and no more. Whoever is told reads the log, so that one that gets lost costs a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+from uuid import UUID
+
+POLL_SECONDS: Final = 2.0
+
+
+class Heads:
+    """The last number of each tenant that somebody watches."""
+
+    def __init__(self, look_up: Callable[[UUID], Awaitable[int]], *, poll: float = POLL_SECONDS) -> None:
+        """`look_up` reads a tenant's head: every `poll` seconds for each tenant that is watched, however many watch it."""
+        self._look_up = look_up
+        self._poll = poll
+        self._watched: dict[UUID, _Watched] = {}
+
+    def tell(self, tenant_id: UUID, number: int) -> None:
+        """A flush has committed."""
+        watched = self._watched.get(tenant_id)
+        if watched is not None:
+            watched.move(number)
+
+    async def next(self, tenant_id: UUID, after: int, *, seconds: float) -> int | None:
+        """The tenant's head once it is beyond `after`; None if that takes longer than `seconds`."""
+        watched = self._watched.get(tenant_id)
+        if watched is None:
+            watched = self._watched[tenant_id] = _Watched()
+            watched.looking = asyncio.create_task(self._look(tenant_id, watched))
+        watched.watchers += 1
+        try:
+            async with asyncio.timeout(seconds):
+                while watched.head <= after:
+                    await watched.moved.wait()
+            return watched.head
+        except TimeoutError:
+            return None
+        finally:
+            watched.watchers -= 1
+
+    async def _look(self, tenant_id: UUID, watched: _Watched) -> None:
+        """Look at other processes' flushes until nobody has watched for a whole round."""
+        idle = 0
+        while idle < 2:
+            try:
+                watched.move(await self._look_up(tenant_id))
+            except Exception:  # noqa: BLE001 (a database that does not answer now is asked again; nobody waits for this)
+                await asyncio.sleep(self._poll)
+            await asyncio.sleep(self._poll)
+            idle = 0 if watched.watchers else idle + 1
+        if self._watched.get(tenant_id) is watched:
+            del self._watched[tenant_id]
+
+    async def aclose(self) -> None:
+        """Look no more."""
+        looking = [watched.looking for watched in self._watched.values() if watched.looking is not None]
+        self._watched.clear()
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+
+
+class _Watched:
+    """One tenant's head, and an event that is set and exchanged with each move."""
+
+    def __init__(self) -> None:
+        self.head = -1
+        self.moved = asyncio.Event()
+        self.watchers = 0
+        self.looking: asyncio.Task[None] | None = None
+
+    def move(self, number: int) -> None:
+        if number > self.head:
+            self.head = number
+            moved, self.moved = self.moved, asyncio.Event()
+            moved.set()
