@@ -1,0 +1,109 @@
+"""What a device had when it edited: the state of a row at a number, and what the device itself has pushed since. Pure.
+
+The state comes from the row as it stands and the old values that later changes have left. It is taken at the cursor that
+the device showed with its last pull, not at the one that this pull gave it: a device pulls right before it pushes, and of a
+row that it has edited it keeps its own fields, so that the edit was made on what it had before.
+
+What a device pushed counts as had until it has shown a cursor from behind that push: before, it may still hold its copy for
+unsent, because the answer got lost or the row was edited again meanwhile, and then it sends the same once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from holdfast.changes.change import PUSHED, Change, OldValue, Operation
+from holdfast.changes.devices import is_pushed_by
+from holdfast.model.schema import EntitySchema
+
+MISSING: Any = object()
+"""No value: the device has none of this field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of a row's recent past: its changes and old values behind some number, both in number order."""
+
+    changes: Sequence[Change] = ()
+    old_values: Sequence[OldValue] = ()
+
+    def latest(self) -> Change | None:
+        """The last change, None where there was none."""
+        return self.changes[-1] if self.changes else None
+
+    def after(self, number: int) -> list[Change]:
+        """The changes behind a number."""
+        return [change for change in self.changes if change.number > number]
+
+
+def standing_at(
+    schema: EntitySchema, row: Mapping[str, Any] | None, past: Past, number: int
+) -> dict[str, Any] | None:
+    """The declared fields of a row as they stood at `number`; None where it was not there. `row` is it as it stands now."""
+    later = past.after(number)
+    if not later:
+        return None if row is None else {field.name: row[field.name] for field in schema.fields}
+    if later[0].op is Operation.CREATE:
+        return None
+    deleted = next((change.number for change in later if change.op is Operation.DELETE), None)
+    if deleted is not None and later[0].number == deleted and later[0].version == 1:
+        return None  # it never stood: a row that was refused
+    state: dict[str, Any] = {}
+    for old in past.old_values:
+        if old.number > number and (deleted is None or old.number <= deleted):
+            state.setdefault(old.field, old.value)
+    return {f.name: _value(schema, f.name, state, row if deleted is None else None) for f in schema.fields}
+
+
+def _value(schema: EntitySchema, name: str, state: Mapping[str, bytes], row: Mapping[str, Any] | None) -> Any:
+    if name in state:
+        plain = orjson.loads(state[name])
+        return None if plain is None else schema.by_name[name].type.decode(plain)
+    return None if row is None else row[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a device had of a row: the fields it pulled, and over them what it pushed. `kept` are values of its that were
+    not taken, as canonical plain bytes.
+    """
+
+    pulled: Mapping[str, Any] | None
+    pushed: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+
+    def of(self, name: str) -> Any:
+        """A field's value, or MISSING."""
+        if name in self.pushed:
+            return self.pushed[name]
+        return MISSING if self.pulled is None else self.pulled[name]
+
+
+def base_of(
+    schema: EntitySchema,
+    row: Mapping[str, Any] | None,
+    past: Past,
+    *,
+    device: UUID,
+    seen: int,
+) -> Base:
+    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`."""
+    pushed: dict[str, Any] = {}
+    kept: dict[str, bytes] = {}
+    for change in past.changes:
+        if change.number <= seen or not is_pushed_by(change.device, device):
+            continue
+        state = standing_at(schema, row, past, change.number)
+        for name in change.fields:
+            if state is not None and name in schema.by_name:
+                pushed[name] = state[name]
+                kept.pop(name, None)
+        for old in past.old_values:
+            if old.number == change.number and old.field.endswith(PUSHED):
+                kept[old.field.removesuffix(PUSHED)] = old.value
+    return Base(standing_at(schema, row, past, seen), pushed, kept)

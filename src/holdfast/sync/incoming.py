@@ -1,0 +1,150 @@
+"""A pushed row, read before the counter is taken: values decoded, validated by the entity, and mended where they can be.
+
+A device cannot mend what the server refuses, so a bad value is not a reason to refuse its row: text is cut and cleaned, and
+of what cannot be mended the row keeps what it has, or begins with what the field is without being set. What was sent is
+kept. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from holdfast.changes.change import canonical
+from holdfast.model.entity import Entity
+from holdfast.model.schema import EntitySchema, FieldSchema
+from holdfast.model.types import IntegerType, TextType
+from holdfast.model.wire import decode_wire, pushed_columns, wire_columns
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_EMPTY: Final[Mapping[str, Any]] = {
+    "text": "",
+    "integer": 0,
+    "decimal": 0,
+    "float": 0.0,
+    "boolean": False,
+    "json": {},
+}
+_UNUSABLE: Any = object()
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A row that a device created or updated. `values` are the usable ones of its columns; `refused` are those that were
+    mended or left away, as they came; `sent` is all that it knows of the row; `listed` the columns that it says it edited.
+    """
+
+    schema: EntitySchema
+    row_id: UUID
+    created: bool
+    values: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, bytes] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
+    listed: frozenset[str] | None = None
+    whole: dict[str, Any] | None = None
+    """All declared fields of a new row, but for those that the server sets; None where it cannot be made."""
+
+
+def read_row(
+    schema: EntitySchema, entity: type[Entity], row_id: UUID, raw: Mapping[str, Any], *, created: bool
+) -> Incoming:
+    """What a device says of a row."""
+    row = Incoming(schema, row_id, created, listed=None if created else _listed(raw.get("_changed")))
+    row.sent = {f.name: raw[f.name] for f in wire_columns(schema) if f.name in raw and f.name != "id"}
+    for declared in pushed_columns(schema):
+        if declared.name in raw:
+            _read_value(row, declared, raw[declared.name])
+    _validate(row, entity)
+    return row
+
+
+def _listed(changed: Any) -> frozenset[str] | None:
+    if not isinstance(changed, str):
+        return None
+    return frozenset(name for name in changed.split(",") if name) or None
+
+
+def _read_value(row: Incoming, declared: FieldSchema, wire: Any) -> None:
+    if wire is None and declared.nullable:
+        row.values[declared.name] = None
+        return
+    try:
+        row.values[declared.name] = decode_wire(declared.type, wire)
+    except (ValueError, OverflowError):
+        row.refused[declared.name] = as_sent(wire)
+        mended = _mended(declared, wire)
+        if mended is not _UNUSABLE:
+            row.values[declared.name] = mended
+
+
+def _mended(declared: FieldSchema, wire: Any) -> Any:
+    """Text without what no engine holds, cut to its length; anything else cannot be mended."""
+    if not isinstance(declared.type, TextType) or not isinstance(wire, str):
+        return _UNUSABLE
+    text = _SURROGATES.sub("\ufffd", wire).replace("\x00", "")
+    return text[: declared.type.max_length]
+
+
+def _validate(row: Incoming, entity: type[Entity]) -> None:
+    """Let the entity's own validators see the row as a whole. What they refuse is left away; then they are asked again."""
+    for _ in range(len(row.values) + 1):
+        given = {"id": row.row_id, **_filled(row)}
+        try:
+            made = entity.model_validate(given)
+        except ValidationError as error:
+            at_fault = {
+                str(problem["loc"][0]) for problem in error.errors(include_url=False) if problem["loc"]
+            }
+            at_fault &= set(row.values)
+            if not at_fault:
+                return
+            for name in at_fault:
+                row.refused.setdefault(name, as_sent(row.sent[name]))
+                del row.values[name]
+        else:
+            _take(row, made)
+            return
+
+
+def _take(row: Incoming, made: Entity) -> None:
+    whole: dict[str, Any] = {}
+    for declared in row.schema.fields:
+        value = getattr(made, declared.name)
+        if value is None and not declared.nullable and not declared.server_set:
+            return
+        whole[declared.name] = None if value is None else declared.type.normalise(value)
+    row.whole = whole
+    for name in row.values:
+        row.values[name] = whole[name]
+
+
+def _filled(row: Incoming) -> dict[str, Any]:
+    """The values, and for fields that a new row must have and this one has not, what is empty."""
+    filled = dict(row.values)
+    for declared in pushed_columns(row.schema):
+        if declared.name not in filled and declared.required:
+            if declared.nullable:
+                filled[declared.name] = None
+            elif declared.type.kind in _EMPTY and not _is_bounded(declared):
+                filled[declared.name] = _EMPTY[declared.type.kind]
+    return filled
+
+
+def _is_bounded(declared: FieldSchema) -> bool:
+    return isinstance(declared.type, IntegerType) and not declared.type.minimum <= 0 <= declared.type.maximum
+
+
+def as_sent(wire: Any) -> bytes:
+    """What was sent, as canonical JSON."""
+    try:
+        return canonical(wire)
+    except (
+        TypeError
+    ):  # what JSON can say and the canonical form cannot: half a character, a number beyond 64 bits
+        return json.dumps(wire, sort_keys=True, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,491 @@
+"""A push under the tenant's counter: read what its rows meet, judge each, and say what to write.
+
+What can be thought about before the counter is held is done before, in `read_changes`. `Push.decide` reads, lets
+`verdict.py` judge, and looks once more at rows that rest on one another; `Push.record` writes down conflicts and the device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from holdfast.changes.change import Change, OldValue, Operation, Tombstone
+from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
+from holdfast.errors import CursorExpired, HoldfastError, InvalidInput, TooLarge
+from holdfast.model.catalog import Catalog
+from holdfast.model.diff import in_reference_order
+from holdfast.model.ids import new_id
+from holdfast.model.policies import Unique
+from holdfast.model.query import Condition, Op, Query
+from holdfast.model.schema import MEMBERS, EntitySchema
+from holdfast.model.wire import read_id, spell_id
+from holdfast.store.deciding import Decided, RowKey
+from holdfast.store.store import Store
+from holdfast.sync.base import Past
+from holdfast.sync.caller import Caller
+from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushReceipt
+from holdfast.sync.incoming import Incoming, read_row
+from holdfast.sync.requests import MalformedSync, TableChanges
+from holdfast.sync.verdict import Ground, Pusher, Verdict, judge_delete, judge_row
+
+_PASSES: Final = 8
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a device pushes, read. `unread` are rows of tables that are not synced here: table → ids."""
+
+    rows: list[Incoming] = field(default_factory=list)
+    deletes: list[tuple[EntitySchema, UUID]] = field(default_factory=list)
+    unread: dict[str, list[str]] = field(default_factory=dict)
+    too_large: list[Incoming] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are to decide on."""
+        return len(self.rows) + len(self.deletes)
+
+
+def read_changes(store: Store, tables: Mapping[str, TableChanges]) -> Changes:
+    """The rows of a push. Raises InvalidInput for an id that no device and no UUID spells."""
+    changes = Changes()
+    synced = {schema.table: schema for schema in store.catalog if schema.synced}
+    for name, table in tables.items():
+        schema = synced.get(name)
+        if schema is None:
+            changes.unread[name] = [str(row["id"]) for row in (*table.created, *table.updated)]
+        else:
+            _read_table(store, changes, schema, table)
+    return changes
+
+
+def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: TableChanges) -> None:
+    entity = store.catalog.entity(schema)
+    rows: dict[UUID, Incoming] = {}
+    for created, raws in ((True, table.created), (False, table.updated)):
+        for raw in raws:
+            row = read_row(schema, entity, _row_id(schema, raw["id"]), raw, created=created)
+            rows[row.row_id] = row
+    for text in table.deleted:
+        try:
+            row_id = read_id(text)
+        except ValueError:
+            continue  # no row has such an id, so it is deleted
+        rows.pop(row_id, None)
+        changes.deletes.append((schema, row_id))
+    for row in rows.values():
+        (changes.rows if _fits(store, row) else changes.too_large).append(row)
+
+
+def _row_id(schema: EntitySchema, text: str) -> UUID:
+    try:
+        return read_id(text)
+    except ValueError:
+        raise MalformedSync(
+            "a row's id is what WatermelonDB makes, 16 letters and digits, or a UUID in lower case",
+            where=f"{schema.table}.id",
+        ) from None
+
+
+def _fits(store: Store, row: Incoming) -> bool:
+    try:
+        store.measure(row.schema, row.whole if row.whole is not None else row.values)
+    except TooLarge:
+        return False
+    return sum(map(len, row.refused.values())) <= store.limits.row_bytes
+
+
+@dataclass(slots=True)
+class Met:
+    """What the rows of a push meet, as it was read under the counter."""
+
+    device: Device | None
+    stored: dict[RowKey, Stored] = field(default_factory=dict)
+    foreign: set[RowKey] = field(default_factory=set)
+    tombstones: dict[RowKey, Tombstone] = field(default_factory=dict)
+    changes: dict[RowKey, list[Change]] = field(default_factory=dict)
+    old_values: dict[RowKey, list[OldValue]] = field(default_factory=dict)
+    targets: dict[RowKey, str] = field(default_factory=dict)
+    """Rows that are referred to and not pushed: `there`, `gone` or `missing`."""
+
+    def past(self, key: RowKey) -> Past:
+        """What is known of a row's recent past."""
+        return Past(self.changes.get(key, ()), self.old_values.get(key, ()))
+
+
+class Push:
+    """One push of one device; see `holdfast.store.deciding.Decider`. `careful` looks for duplicates before the engine does."""
+
+    def __init__(
+        self,
+        store: Store,
+        caller: Caller,
+        changes: Changes,
+        *,
+        pulled: int,
+        members: frozenset[UUID],
+        receipt: PushReceipt | None = None,
+        careful: bool = False,
+    ) -> None:
+        self.changes = changes
+        self.verdicts: list[Verdict] = []
+        self.conflict_ids: dict[RowKey, UUID] = {}
+        self._store = store
+        self._catalog: Catalog = store.catalog
+        self._caller = caller
+        self._pulled = pulled
+        self._members = members
+        self._receipt = receipt
+        self._careful = careful
+        self._met: Met | None = None
+        self._device_schema = store.catalog.schema(Device)
+        self._at = store.clock()
+
+    # -- deciding -------------------------------------------------------------------------------------------------
+
+    async def decide(self, tx: Transaction, head: int, refused: Mapping[RowKey, HoldfastError]) -> Decided:
+        """See `Decider`."""
+        if self._met is None:
+            self._met = await self._meet(tx, head)
+        met = self._met
+        pusher = self._pusher(met)
+        order = self._in_order()
+        fallen: set[RowKey] = set()
+        for _ in range(_PASSES):
+            verdicts = self._judge(pusher, met, order, refused, fallen)
+            if self._careful:
+                await self._hold_unique(tx, pusher, met, verdicts)
+            down = {(v.schema.name, v.row_id) for v in verdicts if not v.stands}
+            if down <= fallen:
+                break
+            fallen |= down
+        self.verdicts = verdicts
+        return Decided([v.write for v in verdicts if v.write is not None], met.stored)
+
+    def _pusher(self, met: Met) -> Pusher:
+        caller, device = self._caller, met.device
+        seen = device.seen if device is not None else self._pulled
+        return Pusher(
+            caller.scope, caller.device_id, caller.named, self._pulled, min(seen, self._pulled), self._at
+        )
+
+    def _judge(
+        self,
+        pusher: Pusher,
+        met: Met,
+        order: Sequence[Incoming],
+        refused: Mapping[RowKey, HoldfastError],
+        fallen: set[RowKey],
+    ) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        going = {(schema.name, row_id) for schema, row_id in self.changes.deletes} - set(refused)
+        for schema, row_id in self.changes.deletes:
+            key = (schema.name, row_id)
+            barred = {"": refused[key].code} if key in refused else {}
+            verdict = judge_delete(
+                pusher, schema, row_id, self._ground(met, key, schema, Operation.DELETE, barred)
+            )
+            if verdict.write is None or verdict.write.write.op is not Operation.DELETE:
+                going.discard(key)
+            verdicts.append(verdict)
+        coming = {(row.schema.name, row.row_id) for row in order} - fallen
+        for row in order:
+            key = (row.schema.name, row.row_id)
+            op = Operation.UPDATE if key in met.stored else Operation.CREATE
+            barred = self._barred(row, met, coming, going)
+            verdicts.append(judge_row(pusher, row, self._ground(met, key, row.schema, op, barred)))
+        return verdicts
+
+    def _ground(
+        self, met: Met, key: RowKey, schema: EntitySchema, op: Operation, barred: Mapping[str, str]
+    ) -> Ground:
+        scope = self._caller.scope
+        permitted = self._store.reads(scope, schema) and self._store.writes(scope, schema, op)
+        return Ground(
+            met.stored.get(key), met.past(key), met.tombstones.get(key), key in met.foreign, barred, permitted
+        )
+
+    def _barred(self, row: Incoming, met: Met, coming: set[RowKey], going: set[RowKey]) -> dict[str, str]:
+        """The references of a row that point at nothing."""
+        barred: dict[str, str] = {}
+        for declared in row.schema.fields:
+            target = row.values.get(declared.name)
+            if declared.reference is None or target is None:
+                continue
+            if declared.reference.table == MEMBERS:
+                if target not in self._members:
+                    barred[declared.name] = "no_such_member"
+                continue
+            key = (declared.reference.table, target)
+            state = "gone" if key in going else "there" if key in coming or key in met.stored else None
+            state = state or met.targets.get(key, "missing")
+            if state != "there":
+                barred[declared.name] = f"reference_{state}"
+        return barred
+
+    def _in_order(self) -> list[Incoming]:
+        """The rows, those that are referred to before those that refer to them."""
+        schemas = {row.schema.name: row.schema for row in self.changes.rows}
+        rank = {schema.name: place for place, schema in enumerate(in_reference_order(schemas.values()))}
+        return sorted(self.changes.rows, key=lambda row: rank[row.schema.name])
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def _meet(self, tx: Transaction, head: int) -> Met:
+        scope = self._caller.scope
+        await tx.act_as(scope)
+        row = await tx.get(self._device_schema, self._caller.device_id)
+        met = Met(None if row is None else Device.stored(row))
+        marks = await tx.marks()
+        refuse_expired(self._pulled, marks.head, marks.horizon, met.device)
+        keys = self._keys()
+        for schema, ids in keys.values():
+            for row_id, stored in zip(ids, await tx.batch_get(schema, ids), strict=True):
+                if stored is not None:
+                    met.stored[schema.name, row_id] = stored
+        await self._meet_absent(tx, met, keys)
+        await self._meet_past(tx, met, keys, head)
+        await self._meet_targets(tx, met)
+        return met
+
+    def _keys(self) -> dict[str, tuple[EntitySchema, list[UUID]]]:
+        keys: dict[str, tuple[EntitySchema, list[UUID]]] = {}
+        for schema, row_id in (
+            *((row.schema, row.row_id) for row in self.changes.rows),
+            *self.changes.deletes,
+        ):
+            keys.setdefault(schema.name, (schema, []))[1].append(row_id)
+        return keys
+
+    async def _meet_absent(
+        self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]]
+    ) -> None:
+        """Of rows that are not there: are they another person's, and were they deleted?"""
+        scope = self._caller.scope
+        absent = [(s, [i for i in ids if (s.name, i) not in met.stored]) for s, ids in keys.values()]
+        for schema, ids in absent:
+            if ids:
+                found = await tx.find_tombstones(schema, ids)
+                met.tombstones.update({(schema.name, tombstone.row_id): tombstone for tombstone in found})
+        owned = [(schema, ids) for schema, ids in absent if ids and schema.owner is not None]
+        if owned:
+            await tx.act_as(replace(scope, whole_tenant=True, reason="is the id another person's?"))
+            for schema, ids in owned:
+                for row_id, stored in zip(ids, await tx.batch_get(schema, ids), strict=True):
+                    if stored is not None:
+                        met.foreign.add((schema.name, row_id))
+            await tx.act_as(scope)
+
+    async def _meet_past(
+        self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]], head: int
+    ) -> None:
+        """What has happened to the rows since the device had them. Most pushes come right after a pull, and ask nothing."""
+        after = self._pusher(met).seen
+        if after >= head:
+            return
+        ids = [row_id for _, ids in keys.values() for row_id in ids]
+        moved: dict[str, set[UUID]] = {}
+        for change in await tx.read_row_changes(ids, after):
+            met.changes.setdefault((change.entity, change.row_id), []).append(change)
+            moved.setdefault(change.entity, set()).add(change.row_id)
+        for schema, _ in keys.values():
+            if schema.name in moved:
+                for old in await tx.read_history_since(schema, list(moved[schema.name]), after):
+                    met.old_values.setdefault((schema.name, old.row_id), []).append(old)
+
+    async def _meet_targets(self, tx: Transaction, met: Met) -> None:
+        pushed = {(row.schema.name, row.row_id) for row in self.changes.rows}
+        wanted: dict[str, set[UUID]] = {}
+        for row in self.changes.rows:
+            for declared, reference in row.schema.references:
+                target = row.values.get(declared.name)
+                key = (reference.table, target)
+                if target is not None and key not in pushed and key not in met.stored:
+                    wanted.setdefault(reference.table, set()).add(target)
+        for table, ids in wanted.items():
+            schema = self._catalog.schema(table)
+            asked = sorted(ids)
+            found = await tx.batch_get(schema, asked)
+            missing = [row_id for row_id, stored in zip(asked, found, strict=True) if stored is None]
+            met.targets.update({(table, row_id): "there" for row_id in asked if row_id not in missing})
+            gone = {t.row_id for t in await tx.find_tombstones(schema, missing)} if missing else set()
+            met.targets.update({(table, row_id): "gone" for row_id in gone})
+
+    # -- unique rules ---------------------------------------------------------------------------------------------
+
+    async def _hold_unique(self, tx: Transaction, pusher: Pusher, met: Met, verdicts: list[Verdict]) -> None:
+        """Judge again, without the values that another row has, those rows that would break a unique rule."""
+        rows = {(row.schema.name, row.row_id): row for row in self.changes.rows}
+        taken: set[tuple[str, tuple[str, ...], tuple[Any, ...]]] = set()
+        await tx.act_as(replace(pusher.scope, whole_tenant=True, reason="is the value another row's?"))
+        for place, verdict in enumerate(verdicts):
+            key = (verdict.schema.name, verdict.row_id)
+            if verdict.write is None or verdict.write.write.op is Operation.DELETE or key not in rows:
+                continue
+            barred: dict[str, str] = {}
+            for rule in verdict.schema.uniques:
+                values = _unique_values(rule, _final(verdict, met.stored.get(key)))
+                if values is None:
+                    continue
+                mark = (verdict.schema.name, rule.fields, values)
+                if mark in taken or await self._is_taken(tx, verdict, rule, values):
+                    barred.update(dict.fromkeys((rule.when,) if rule.when else rule.fields, "duplicate"))
+                else:
+                    taken.add(mark)
+            if barred:
+                op = Operation.UPDATE if key in met.stored else Operation.CREATE
+                ground = self._ground(met, key, verdict.schema, op, barred)
+                verdicts[place] = judge_row(pusher, rows[key], ground)
+        await tx.act_as(pusher.scope)
+
+    async def _is_taken(
+        self, tx: Transaction, verdict: Verdict, rule: Unique, values: tuple[Any, ...]
+    ) -> bool:
+        where = tuple(Condition(name, Op.EQ, value) for name, value in zip(rule.fields, values, strict=True))
+        found = await tx.query(Query(verdict.schema, where, limit=1_000))
+        return any(row["id"] != verdict.row_id and (rule.when is None or row[rule.when]) for row in found)
+
+    # -- writing down ---------------------------------------------------------------------------------------------
+
+    def record(self, outcomes: Sequence[Outcome]) -> list[PlannedWrite]:
+        """See `Decider`."""
+        numbers = [outcome.number or 0 for outcome in outcomes]
+        waiting = iter(numbers)
+        rows: list[Conflict | ConflictResolution | PushReceipt | Device] = []
+        for verdict in self.verdicts:
+            number = next(waiting) if verdict.write is not None else verdict.number
+            if verdict.reason is not None and not verdict.later:
+                rows.extend(self._conflict(verdict, number))
+        if self._receipt is not None:
+            rows.append(replace_answer(self._receipt, self.answer()))
+        writes = [self._creation(row) for row in rows]
+        if numbers:
+            writes.append(self._device_write(max(numbers)))
+        return writes
+
+    def _conflict(self, verdict: Verdict, number: int) -> Iterable[Conflict | ConflictResolution]:
+        user = self._caller.user_id
+        conflict = Conflict(
+            user_id=user,
+            entity=verdict.schema.name,
+            row_id=verdict.row_id,
+            device_id=self._caller.device_id,
+            number=number,
+            base=self._pusher(self._met).seen if self._met else self._pulled,
+            reason=verdict.reason or "",
+            rules=dict(verdict.rules),
+            state="open" if verdict.is_open else "settled",
+        )
+        self.conflict_ids[verdict.schema.name, verdict.row_id] = conflict.id
+        yield conflict
+        if not verdict.is_open:
+            yield ConflictResolution(
+                user_id=user,
+                conflict_id=conflict.id,
+                resolution_type=",".join(sorted(set(verdict.rules.values())))[:50],
+                resolution_data={"rules": dict(verdict.rules), "number": number},
+                auto_resolved=True,
+                timestamp=self._at,
+            )
+
+    def _creation(self, row: Conflict | ConflictResolution | PushReceipt | Device) -> PlannedWrite:
+        schema = self._catalog.schema(type(row))
+        values = {f.name: _normal(f.type, getattr(row, f.name)) for f in schema.fields}
+        write = Write(schema, Operation.CREATE, row.id, values, if_version=0)
+        return PlannedWrite(write, self._caller.scope, self._at)
+
+    def _device_write(self, number: int) -> PlannedWrite:
+        met, caller = self._met, self._caller
+        if met is None or met.device is None:
+            device = Device(
+                id=caller.device_id,
+                user_id=caller.user_id,
+                name=caller.device_name,
+                named=caller.named,
+                seen=self._pulled,
+                issued=self._pulled,
+                pushed=number,
+                last_seen=self._at,
+            )
+            return self._creation(device)
+        values = {"pushed": number, "last_seen": self._at}
+        write = Write(self._device_schema, Operation.UPDATE, caller.device_id, values)
+        return PlannedWrite(write, caller.scope, self._at)
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def answer(self) -> dict[str, Any]:
+        """What the device is told. No field's value is in it."""
+        rejected: list[dict[str, Any]] = []
+        conflicts: list[dict[str, Any]] = []
+        later: dict[str, list[str]] = {}
+        for verdict in self.verdicts:
+            told = {"table": verdict.schema.table, "id": spell_id(verdict.row_id)}
+            if verdict.later:
+                later.setdefault(verdict.schema.table, []).append(told["id"])
+            if verdict.rejected:
+                rejected.append({**told, "code": verdict.reason, "retry": verdict.later})
+            elif verdict.reason is not None:
+                found = self.conflict_ids.get((verdict.schema.name, verdict.row_id))
+                conflicts.append(
+                    {**told, "reason": verdict.reason, "fields": dict(verdict.rules), "open": verdict.is_open}
+                    | ({"conflict": str(found)} if found else {})
+                )
+        for row in self.changes.too_large:
+            later.setdefault(row.schema.table, []).append(spell_id(row.row_id))
+            rejected.append(
+                {"table": row.schema.table, "id": spell_id(row.row_id), "code": "too_large", "retry": False}
+            )
+        for table, ids in self.changes.unread.items():
+            if ids:
+                later[table] = ids
+            rejected.extend({"table": table, "id": i, "code": "unknown_table", "retry": True} for i in ids)
+        told_later = {"experimentalRejectedIds": later} if later else {}
+        accepted = len(self.verdicts) - sum(verdict.rejected for verdict in self.verdicts)
+        return {"accepted": accepted, "conflicts": conflicts, "rejected": rejected, **told_later}
+
+
+def refuse_expired(number: int, head: int, horizon: int, device: Device | None) -> None:
+    """Raise CursorExpired for a number that this store cannot go on from."""
+    if number > head:
+        raise CursorExpired("this cursor lies beyond what the store holds")
+    if number < horizon and number > 0:
+        raise CursorExpired("this cursor lies behind what has been collected")
+    if device is not None and number > max(device.issued, device.seen):
+        raise CursorExpired("this cursor was never given to this device")
+
+
+def body_hash(tables: Mapping[str, TableChanges]) -> str:
+    """SHA-256 of what is pushed, in hexadecimal."""
+    plain = {name: [t.created, t.updated, t.deleted] for name, t in tables.items()}
+    try:
+        raw = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        raise InvalidInput("the body holds what JSON text cannot hold") from None
+    return hashlib.sha256(raw).hexdigest()
+
+
+def replace_answer(receipt: PushReceipt, answer: dict[str, Any]) -> PushReceipt:
+    """The receipt with its answer."""
+    return receipt.model_copy(update={"answer": answer, "id": receipt.id or new_id()})
+
+
+def _final(verdict: Verdict, stored: Stored | None) -> dict[str, Any]:
+    written = dict(verdict.write.write.values) if verdict.write is not None else {}
+    return {**(stored.row if stored is not None else {}), **written}
+
+
+def _unique_values(rule: Unique, row: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    if rule.when is not None and not row.get(rule.when):
+        return None
+    values = tuple(row.get(name) for name in rule.fields)
+    return None if None in values else values
+
+
+def _normal(kind: Any, value: Any) -> Any:
+    return None if value is None else kind.normalise(value)

@@ -1,0 +1,347 @@
+"""What becomes of one pushed row or delete: the merge of notes and rules on what stands here. Pure.
+
+A push never fails for a row. What is refused for good is accepted and corrected: the row goes back to the device as it
+stands here, or as deleted, with what was refused kept in the history and a reason in the conflict inbox. Only what may yet
+become possible, such as a reference to a row that has not been pushed yet, stays unsent on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from holdfast.changes.change import Operation, Tombstone, canonical, new_salt
+from holdfast.changes.devices import is_pushed_by, pushed_by
+from holdfast.engines.port import PlannedWrite, Stored, Write
+from holdfast.model.schema import EntitySchema, FieldSchema
+from holdfast.model.wire import encode_wire, pushed_columns, same_on_wire
+from holdfast.sync.base import MISSING, Base, Past, base_of
+from holdfast.sync.incoming import Incoming
+from holdfast.sync.merge import merge_field
+from holdfast.tenancy.scope import Scope
+
+SYNCED_AT: Final = "synced_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """Who pushes, from which device, on what base, and when. `pulled` is the number of the cursor that comes with the push,
+    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that.
+    """
+
+    scope: Scope
+    device: UUID
+    named: bool
+    pulled: int
+    seen: int
+    at: datetime
+
+    def planned(self, write: Write, *, returns: bool) -> PlannedWrite:
+        """The write in this device's name."""
+        return PlannedWrite(
+            write, replace(self.scope, device=pushed_by(self.device, returns=returns)), self.at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do about a row. `rules` are the fields that met another edit, and the rule that settled each.
+
+    `reason` is why it stands in the conflict inbox; `rejected` that nothing of it was taken; `later` that the device keeps
+    it unsent.
+    """
+
+    schema: EntitySchema
+    row_id: UUID
+    write: PlannedWrite | None = None
+    reason: str | None = None
+    rules: Mapping[str, str] = field(default_factory=dict)
+    is_open: bool = False
+    rejected: bool = False
+    later: bool = False
+    number: int = 0
+    """The change at which its values are, where it writes nothing itself."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is such a row afterwards, for all that is known here."""
+        return not self.later and not (self.write is not None and self.write.write.op is Operation.DELETE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a verdict rests on: the row as it stands, its past, its tombstone, and fields that cannot be as they were sent
+    because what they refer to is gone, or because they would be another's.
+    """
+
+    stored: Stored | None = None
+    past: Past = field(default_factory=Past)
+    tombstone: Tombstone | None = None
+    foreign: bool = False
+    barred: Mapping[str, str] = field(default_factory=dict)
+    """Field → why it may not have the value that was sent."""
+    permitted: bool = True
+
+
+def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
+    """What becomes of a row that was created or updated on the device."""
+    if ground.foreign or not ground.permitted:
+        return _refuse(pusher, row, ground, "forbidden")
+    if ground.stored is not None:
+        return _merge(pusher, row, ground, ground.stored)
+    if ground.tombstone is not None and not (row.created and ground.tombstone.number <= pusher.pulled):
+        return _meet_delete(pusher, row, ground, ground.tombstone)
+    return _create(pusher, row, ground)
+
+
+def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Ground) -> Verdict:
+    """What becomes of a row that was deleted on the device."""
+    verdict = Verdict(schema, row_id)
+    if ground.stored is None:
+        return verdict
+    if not ground.permitted or ground.barred:
+        reason = next(iter(ground.barred.values()), "forbidden")
+        return _send_back(pusher, replace(verdict, reason=reason, rejected=True, is_open=True), ground)
+    others = [c for c in ground.past.after(pusher.seen) if not is_pushed_by(c.device, pusher.device)]
+    if not others:
+        return replace(verdict, write=_delete(pusher, schema, row_id))
+    rules = {"": schema.against_edit}
+    if schema.against_edit == "delete_wins":
+        return replace(
+            verdict, write=_delete(pusher, schema, row_id), reason="delete_against_edit", rules=rules
+        )
+    return _send_back(pusher, replace(verdict, reason="delete_against_edit", rules=rules), ground)
+
+
+# -- a row that stands here -------------------------------------------------------------------------------------------
+
+
+def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Verdict:
+    base = _base(pusher, row.schema, ground)
+    taken: dict[str, Any] = {}
+    kept: dict[str, bytes] = {}
+    rules: dict[str, str] = {}
+    reasons: list[str] = []
+    for declared in pushed_columns(row.schema):
+        name = declared.name
+        if name in row.refused and _is_news(row, base, name, row.refused[name]):
+            kept[name] = row.refused[name]
+            reasons.append("invalid")
+        if name not in row.values or not _is_edited(row, base, declared):
+            continue
+        pushed, current = row.values[name], stored.row[name]
+        if same_on_wire(declared.type, pushed, current):
+            continue
+        if name in ground.barred:
+            kept[name] = _plain(declared, pushed)
+            reasons.append(ground.barred[name])
+            continue
+        if not _moved(base, declared, current):
+            taken[name] = pushed
+            continue
+        merged = merge_field(declared, base=_known(base.of(name)), current=current, pushed=pushed)
+        rules[name] = declared.merge
+        if not same_on_wire(declared.type, merged.value, current):
+            taken[name] = merged.value
+        if not merged.pushed_stands:
+            kept[name] = _plain(declared, pushed)
+    if rules:
+        reasons.append("edit_against_edit")
+    final = {**stored.row, **taken}
+    verdict = Verdict(
+        row.schema,
+        row.row_id,
+        reason=reasons[0] if reasons else None,
+        rules=rules,
+        is_open="manual" in rules.values() or any(reason != "edit_against_edit" for reason in reasons),
+    )
+    if taken:
+        values = {**taken, **_stamp(row.schema, pusher)}
+        write = Write(row.schema, Operation.UPDATE, row.row_id, values, kept=kept)
+        final.update(_stamp(row.schema, pusher), updated_at=pusher.at)
+        return replace(verdict, write=pusher.planned(write, returns=_differs(row, final)))
+    if kept:
+        return replace(verdict, write=_touch(pusher, row.schema, row.row_id, kept))
+    return _send_back(pusher, verdict, ground) if _differs(row, final) else verdict
+
+
+def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
+    """Whether the device changed the field: by its own list, where it has one, and against what it had."""
+    if row.listed is not None and declared.name not in row.listed:
+        return False
+    if declared.name in base.kept and base.kept[declared.name] == _plain(declared, row.values[declared.name]):
+        return False
+    before = base.of(declared.name)
+    return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
+
+
+def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
+    listed = row.listed is None or name in row.listed
+    return listed and base.kept.get(name) != sent
+
+
+def _moved(base: Base, declared: FieldSchema, current: Any) -> bool:
+    """Whether the field has changed here since the device had it."""
+    before = base.of(declared.name)
+    return before is MISSING or not same_on_wire(declared.type, current, before)
+
+
+def _known(value: Any) -> Any:
+    return None if value is MISSING else value
+
+
+# -- a row that does not stand here -----------------------------------------------------------------------------------
+
+
+def _create(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
+    unknown = [name for name, why in ground.barred.items() if why == "reference_missing"]
+    if unknown:
+        return Verdict(row.schema, row.row_id, reason="reference_missing", rejected=True, later=True)
+    whole = row.whole
+    barred = {name: why for name, why in ground.barred.items() if name in row.values}
+    if whole is not None and barred:
+        whole = _without(row.schema, whole, barred)
+    if whole is None:
+        return _refuse(pusher, row, ground, next(iter(barred.values()), "invalid"))
+    values = {**whole, **_server_values(row.schema, pusher)}
+    kept = {**row.refused, **{name: _plain(row.schema.by_name[name], row.values[name]) for name in barred}}
+    write = Write(row.schema, Operation.CREATE, row.row_id, values, if_version=0, salt=new_salt(), kept=kept)
+    final = {**values, "created_at": pusher.at, "updated_at": pusher.at}
+    reason = next(iter(barred.values()), "invalid") if kept else None
+    return Verdict(
+        row.schema,
+        row.row_id,
+        write=pusher.planned(write, returns=_differs(row, final)),
+        reason=reason,
+        is_open=reason is not None,
+    )
+
+
+def _without(schema: EntitySchema, whole: dict[str, Any], barred: Mapping[str, str]) -> dict[str, Any] | None:
+    """The new row with its barred fields emptied; None where one of them cannot be empty."""
+    emptied = dict(whole)
+    for name in barred:
+        declared = schema.by_name[name]
+        if declared.type.kind == "boolean":
+            emptied[name] = False
+        elif declared.nullable:
+            emptied[name] = None
+        else:
+            return None
+    return emptied
+
+
+def _meet_delete(pusher: Pusher, row: Incoming, ground: Ground, tombstone: Tombstone) -> Verdict:
+    """An edit of a row that was deleted meanwhile."""
+    base = _base(pusher, row.schema, ground)
+    edited = {
+        declared.name: _plain(declared, row.values[declared.name])
+        for declared in pushed_columns(row.schema)
+        if declared.name in row.values and _is_edited(row, base, declared)
+    }
+    rules = {"": row.schema.against_edit}
+    if edited and row.schema.against_edit == "edit_wins" and row.whole is not None and not ground.barred:
+        return replace(_create(pusher, row, ground), reason="edit_against_delete", rules=rules)
+    if edited:
+        return replace(
+            _refuse(pusher, row, ground, "edit_against_delete", edited),
+            rules=rules,
+            rejected=False,
+            is_open=False,
+        )
+    due = tombstone.number > pusher.pulled and not _is_echo(pusher, tombstone.device)
+    return Verdict(row.schema, row.row_id) if due else _refuse(pusher, row, ground, None, {})
+
+
+def _refuse(
+    pusher: Pusher,
+    row: Incoming,
+    ground: Ground,
+    reason: str | None,
+    kept: Mapping[str, bytes] | None = None,
+) -> Verdict:
+    """Take nothing of the row, keep what was sent, and let the device have what stands here: the row, or nothing."""
+    if kept is None:
+        fields = row.schema.by_name
+        kept = {
+            **row.refused,
+            **{n: _plain(fields[n], v) for n, v in row.values.items() if n not in row.refused},
+        }
+    verdict = Verdict(
+        row.schema, row.row_id, reason=reason, rejected=reason is not None, is_open=reason is not None
+    )
+    if ground.stored is not None and not ground.foreign:
+        if not _differs(row, ground.stored.row):
+            return Verdict(row.schema, row.row_id)
+        return _send_back(pusher, verdict, ground)
+    if _is_kept_already(pusher, row, ground, kept):
+        return Verdict(row.schema, row.row_id, number=_latest(ground))
+    write = Write(row.schema, Operation.DELETE, row.row_id, salt=new_salt(), touch=True, kept=kept)
+    return replace(verdict, write=pusher.planned(write, returns=True))
+
+
+def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mapping[str, bytes]) -> bool:
+    """Whether the device sent the very same before, was refused it, and has not shown since that it heard so."""
+    base = _base(pusher, row.schema, ground)
+    due = _latest(ground) > pusher.pulled
+    return (
+        due
+        and bool(base.kept or not kept)
+        and all(base.kept.get(name) == value for name, value in kept.items())
+    )
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
+    row = None if ground.stored is None else ground.stored.row
+    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen)
+
+
+def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
+    """See to it that the device gets the row with its next pull: by a new version, where nothing else brings it."""
+    latest = ground.past.latest()
+    if latest is not None and latest.number > pusher.pulled and not _is_echo(pusher, latest.device):
+        return replace(verdict, number=latest.number)
+    return replace(verdict, write=_touch(pusher, verdict.schema, verdict.row_id, {}))
+
+
+def _is_echo(pusher: Pusher, device: str | None) -> bool:
+    return pusher.named and device == pushed_by(pusher.device)
+
+
+def _latest(ground: Ground) -> int:
+    latest = ground.past.latest()
+    return latest.number if latest is not None else 0
+
+
+def _touch(pusher: Pusher, schema: EntitySchema, row_id: UUID, kept: Mapping[str, bytes]) -> PlannedWrite:
+    return pusher.planned(Write(schema, Operation.UPDATE, row_id, touch=True, kept=kept), returns=True)
+
+
+def _delete(pusher: Pusher, schema: EntitySchema, row_id: UUID) -> PlannedWrite:
+    return pusher.planned(Write(schema, Operation.DELETE, row_id), returns=False)
+
+
+def _stamp(schema: EntitySchema, pusher: Pusher) -> dict[str, Any]:
+    declared = schema.by_name.get(SYNCED_AT)
+    return {SYNCED_AT: pusher.at} if declared is not None and declared.server_set else {}
+
+
+def _server_values(schema: EntitySchema, pusher: Pusher) -> dict[str, Any]:
+    owner = {schema.owner: pusher.scope.user_id} if schema.owner else {}
+    return {**owner, **_stamp(schema, pusher)}
+
+
+def _plain(declared: FieldSchema, value: Any) -> bytes:
+    return canonical(None if value is None else declared.type.encode(value))
+
+
+def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
+    """Whether the device holds something else in a column that it has than the row as it will stand."""
+    fields = row.schema.by_name
+    return any(encode_wire(fields[name].type, final[name]) != sent for name, sent in row.sent.items())
