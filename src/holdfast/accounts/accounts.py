@@ -137,6 +137,10 @@ class Accounts:
         """Exchange a refresh token for its successor and an access token. Raises NotAuthenticated."""
         return await self._sessions.refresh(token, device=checked_device(device))
 
+    async def members_among(self, tenant_id: UUID, people: frozenset[UUID]) -> frozenset[UUID]:
+        """Which of these people are, or have been, members of a tenant: those whom its rows may name."""
+        return await self._directory.members_among(tenant_id, people)
+
     # -- in a session ---------------------------------------------------------------------------------------------
 
     async def authenticate(self, access_token: str) -> Principal:

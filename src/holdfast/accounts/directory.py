@@ -123,6 +123,16 @@ class Directory:
             return None
         return Principal(claims.user_id, claims.tenant_id, login.id, role, login.device)
 
+    async def members_among(self, tenant_id: UUID, people: frozenset[UUID]) -> frozenset[UUID]:
+        """Those of these people who have a membership of the tenant, ended or not."""
+        ids = [membership_id(tenant_id, user_id) for user_id in people]
+        found = [
+            row
+            for start in range(0, len(ids), MAX_LIMIT)
+            for row in await self.select_all(Membership, {"id__in": tuple(ids[start : start + MAX_LIMIT])})
+        ]
+        return frozenset(row.user_id for row in found)
+
     async def select_all(self, entity: type[E], where: dict[str, Any]) -> list[E]:
         """Every row that matches, however many."""
         found: list[E] = []

@@ -17,6 +17,7 @@ from holdfast.api.framework import add_error_handlers
 from holdfast.api.health import HealthCheck, health_router
 from holdfast.api.platform import Platform
 from holdfast.api.settings import ApiSettings
+from holdfast.api.sync import sync_router
 
 _ABOUT = (
     "Rows of every declared entity, sign-in and health. Paths stand below `/api/v1`; the same paths without it are "
@@ -55,7 +56,7 @@ def _mount(app: FastAPI, platform: Platform, data: DataRoutes) -> None:
     """Every router below `/api/v1`, where it is described, and at the root."""
     health = health_router(HealthCheck(platform))
     packs = [pack.routes() for pack in platform.packs if pack.routes is not None]
-    routers: list[APIRouter] = [auth_router(platform), health, *packs]
+    routers: list[APIRouter] = [auth_router(platform), sync_router(platform), health, *packs]
     for router in routers:
         app.include_router(router, prefix=ROOT)
     for router in routers:

@@ -11,8 +11,8 @@ from holdfast.api.exchange import Header, Headers, Reply
 
 _METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE"
 _ACCEPTED: Final = (
-    b"Authorization, Content-Type, If-Match, If-None-Match, X-Holdfast-Device, X-Holdfast-Reason, X-Holdfast-Scope, "
-    b"X-Request-Id"
+    b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Holdfast-Device, X-Holdfast-Reason, "
+    b"X-Holdfast-Scope, X-Request-Id"
 )
 _EXPOSED: Final = b"ETag, Location, Retry-After, X-Request-Id"
 _SECONDS: Final = b"600"

@@ -9,6 +9,7 @@ from uuid import UUID
 from holdfast.identity.principal import Principal, Role
 from holdfast.model.pack import Pack
 from holdfast.store.store import Store
+from holdfast.sync.hub import Hub
 
 
 class Tenant(Protocol):
@@ -86,6 +87,8 @@ class Platform(Protocol):
     def store(self) -> Store: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def hub(self) -> Hub: ...
     @property
     def packs(self) -> tuple[Pack, ...]: ...
     @property

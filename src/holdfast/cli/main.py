@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import logs, members, migrate, settings, status, stop, tenants, up, users, verify, version
+from holdfast.cli import (
+    logs,
+    members,
+    migrate,
+    settings,
+    status,
+    stop,
+    sync,
+    tenants,
+    up,
+    users,
+    verify,
+    version,
+)
 from holdfast.cli._group import RootGroup
 from holdfast.cli._output import note
 
@@ -35,6 +48,7 @@ app.command("logs")(logs.logs)
 app.command("settings")(settings.settings)
 app.command("version")(version.version)
 app.add_typer(migrate.app, name="migrate")
+app.add_typer(sync.app, name="sync")
 app.add_typer(users.app, name="users")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(members.app, name="members")

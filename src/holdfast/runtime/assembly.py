@@ -35,12 +35,15 @@ from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
 from holdfast.runtime.database import Database, Tell, make_roles, reach_database, silent
 from holdfast.runtime.demo import demo_email
-from holdfast.runtime.packs import catalog_of, load_packs, realm_pack
+from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
 from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
+from holdfast.runtime.witness import Witness
 from holdfast.store.store import Store
+from holdfast.sync.epochs import StoreEpochs
+from holdfast.sync.hub import Hub
 from holdfast.tenancy.scope import REALM_TENANT, Scope
 
 _SWEEP_SECONDS = 3_600
@@ -55,8 +58,10 @@ class Platform:
     database: Database
     store: Store
     accounts: Accounts
+    hub: Hub
+    epochs: StoreEpochs
     packs: tuple[Pack, ...]
-    """The enabled packs; the realm's own is not among them."""
+    """The enabled packs; the platform's own are not among them."""
     version: str
 
     @property
@@ -98,7 +103,7 @@ class Platform:
         return [*difference.changed, *new, *gone]
 
     def _known_revisions(self) -> list[Revision]:
-        return migrate.revisions_of((realm_pack(), *self.packs), self.catalog)
+        return migrate.revisions_of((*own_packs(), *self.packs), self.catalog)
 
 
 @asynccontextmanager
@@ -119,7 +124,7 @@ async def open_platform(
     """
     settings = settings or load_settings()
     enabled = (*load_packs(settings.packs), *packs)
-    everything = (realm_pack(), *enabled)
+    everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
@@ -139,14 +144,28 @@ async def open_platform(
         stack.push_async_callback(store.flusher.drain)
         accounts = _accounts(settings, store, secrets)
         stack.push_async_callback(accounts.aclose)
-        platform = Platform(settings, database, store, accounts, enabled, holdfast_version())
+        epochs = StoreEpochs(store)
+        hub = Hub(store, secret=secrets.cursor, epoch=epochs, members=accounts.members_among)
+        stack.push_async_callback(store.heads.aclose)
+        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, holdfast_version())
         if checked:
             refuse_pending(await platform.revisions())
             await _reach_realm(platform)
         if serving:
-            sweeping = asyncio.create_task(_sweep_hourly(accounts))
-            stack.push_async_callback(_end, sweeping)
+            await _serve_in_background(platform, stack)
         yield platform
+
+
+async def _serve_in_background(platform: Platform, stack: AsyncExitStack) -> None:
+    """What a server does besides answering: it tends the realm, and witnesses where the store stands, last at its end."""
+    tasks = [asyncio.create_task(_sweep_hourly(platform.accounts))]
+    if platform.store.engine.name != "memory":
+        witness = Witness(platform.settings.home, platform.store, platform.epochs)
+        await witness.look()
+        stack.push_async_callback(witness.last_look)
+        tasks.append(asyncio.create_task(witness.watch()))
+    for task in tasks:
+        stack.push_async_callback(_end, task)
 
 
 async def _sweep_hourly(accounts: Accounts) -> None:
@@ -203,7 +222,7 @@ async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
 
     Raises MigrationsPending where something is pending and no login may change the schema.
     """
-    packs = (realm_pack(), *load_packs(settings.packs))
+    packs = (*own_packs(), *load_packs(settings.packs))
     async with reach_database(settings, make=True, tell=tell) as database:
         if database.engine == "postgresql" and database.admin_url is None:
             raise ConfigurationError(

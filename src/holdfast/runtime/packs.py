@@ -19,6 +19,7 @@ from holdfast.model.pack import Pack
 
 GROUP = "holdfast.packs"
 REALM = "realm"
+SYNC = "sync"
 
 
 def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
@@ -27,7 +28,7 @@ def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
     packs: dict[str, Pack] = {}
     for name in names:
         pack = _checked(name, _load(name, installed))
-        if pack.name in packs or pack.name == REALM:
+        if pack.name in packs or pack.name in {REALM, SYNC}:
             raise ConfigurationError(f"Two packs are called {pack.name}.", where=f"HOLDFAST_PACKS, {name}")
         packs[pack.name] = pack
     return tuple(packs.values())
@@ -38,6 +39,18 @@ def realm_pack() -> Pack:
     from holdfast.accounts.entities import ENTITIES
 
     return Pack(name=REALM, entities=ENTITIES, revisions="holdfast.accounts.revisions")
+
+
+def sync_pack() -> Pack:
+    """What the hub keeps about devices and conflicts. Always enabled."""
+    from holdfast.sync.entities import ENTITIES
+
+    return Pack(name=SYNC, entities=ENTITIES, revisions="holdfast.sync.revisions")
+
+
+def own_packs() -> tuple[Pack, ...]:
+    """The platform's own packs, which every deployment has."""
+    return realm_pack(), sync_pack()
 
 
 def catalog_of(packs: Iterable[Pack]) -> Catalog:

@@ -49,6 +49,11 @@ async def all_tenants(store: Store) -> list[Tenant]:
     return sorted(found, key=lambda tenant: tenant.id)
 
 
+async def find_tenant(store: Store, tenant: TenantName) -> Tenant:
+    """The tenant of this id or slug. Raises NotFound."""
+    return await Directory(store).tenant(tenant)
+
+
 async def members_of(store: Store, tenant: TenantName) -> list[Member]:
     """Who belongs to a tenant now, the most powerful first. Raises NotFound for a tenant that is not known."""
     directory = Directory(store)

@@ -35,7 +35,7 @@ from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 
 ROOT = "/api/v1"
-_RESERVED = frozenset({"api", "auth", "data", "docs", "health", "openapi.json"})
+_RESERVED = frozenset({"api", "auth", "data", "docs", "health", "openapi.json", "sync"})
 _JSON: Header = (b"content-type", b"application/json")
 
 
