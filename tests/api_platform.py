@@ -43,6 +43,9 @@ from holdfast.identity.principal import Principal, Role
 from holdfast.identity.signing import SigningKey
 from holdfast.model.catalog import Catalog
 from holdfast.packs.finance import PACK as FINANCE
+from holdfast.sync.entities import ENTITIES as SYNC_ENTITIES
+from holdfast.sync.epochs import StoreEpochs
+from holdfast.sync.hub import Hub
 from holdfast.tenancy.scope import Scope
 
 CANARY = "canary-7f3a9d"
@@ -131,7 +134,8 @@ class Deployment:
         self.version = "1.2.3"
         self.development = development
         self.engine = MemoryEngine()
-        catalog = Catalog({"realm": ENTITIES, **{pack.name: pack.entities for pack in packs}})
+        own = {"realm": ENTITIES, "sync": SYNC_ENTITIES}
+        catalog = Catalog({**own, **{pack.name: pack.entities for pack in packs}})
         for schema in catalog:
             self.engine.schemas[schema.name] = schema
             self.engine.data.tables[schema.name] = Table()
@@ -145,6 +149,8 @@ class Deployment:
             development=development,
             hasher=PasswordHasher(_CHEAP, floor=_CHEAP),
         )
+        self.epochs = StoreEpochs(self.store)
+        self.hub = Hub(self.store, secret=b"c" * 32, epoch=self.epochs, members=self.accounts.members_among)
         self.problem: Exception | None = None
         self.people: dict[str, Principal] = {}
         self.tokens: dict[str, str] = {}
