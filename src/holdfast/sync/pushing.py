@@ -150,7 +150,7 @@ class Push:
 
     async def decide(self, tx: Transaction, head: int, refused: Mapping[RowKey, HoldfastError]) -> Decided:
         """See `Decider`."""
-        if self._met is None:
+        if self._met is None or not refused:  # asked anew, and not once more: the flush was tried again
             self._met = await self._meet(tx, head)
         met = self._met
         pusher = self._pusher(met)
