@@ -169,7 +169,8 @@ class Push:
 
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
-        seen = device.seen if device is not None else self._pulled
+        # One that showed no cursor had nothing before this pull.
+        seen = device.seen if device is not None and device.seen else self._pulled
         return Pusher(
             caller.scope, caller.device_id, caller.named, self._pulled, min(seen, self._pulled), self._at
         )
