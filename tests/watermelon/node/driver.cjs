@@ -22,6 +22,8 @@ const { addColumns, createTable, schemaMigrations, unsafeExecuteSql } = load('@n
 const { sanitizedRaw } = load('@nozbe/watermelondb/RawRecord')
 const { hasUnsyncedChanges, synchronize } = load('@nozbe/watermelondb/sync')
 
+captureThrown()
+
 const LAST_PULLED_AT = '__watermelon_last_pulled_at'
 const LAST_PULLED_SCHEMA_VERSION = '__watermelon_last_pulled_schema_version'
 
@@ -36,9 +38,13 @@ function captureConsole() {
   for (const level of ['debug', 'log', 'info', 'warn', 'error']) {
     console[level] = (...parts) => captured.push({ level, text: parts.map(asText).join(' ') })
   }
-  process.on('uncaughtException', (error) => captured.push({ level: 'error', text: `uncaught: ${asText(error)}` }))
-  process.on('unhandledRejection', (error) => captured.push({ level: 'error', text: `unhandled: ${asText(error)}` }))
   return captured
+}
+
+// What the library throws where nobody catches it. Not before it is loaded: a driver without a library has to end.
+function captureThrown() {
+  process.on('uncaughtException', (error) => lines.push({ level: 'error', text: `uncaught: ${asText(error)}` }))
+  process.on('unhandledRejection', (error) => lines.push({ level: 'error', text: `unhandled: ${asText(error)}` }))
 }
 
 function asText(part) {
