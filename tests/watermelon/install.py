@@ -30,7 +30,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".test" / "watermelon"
 OLDEST_NODE = (18, 0)
 MANIFESTS = ("package.json", "package-lock.json")
 PATIENCE = 600.0
-KEEP_LINES = 12
+KEEP_LINES = 4
 
 
 class NoNode(Exception):
@@ -69,7 +69,7 @@ def installed() -> Installation:
     node = find_node()
     folder = CACHE / f"{_digest()}-node{node.version}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.with_suffix(".lock")):
+    with _alone(CACHE / f"{folder.name}.lock"):
         if not folder.is_dir():
             _install(node, folder)
         state = folder / "sqlite.json"
@@ -135,7 +135,7 @@ def _install(node: Node, folder: Path) -> None:
             shutil.copy(HERE / name, unfinished)
         failure = _npm(node, unfinished, "ci", "--ignore-scripts")
         if failure:
-            raise InstallError(f"npm ci failed:\n{failure}")
+            raise InstallError(f"npm ci failed: {failure}")
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     finally:
@@ -150,7 +150,7 @@ def _make_sqlite(node: Node, folder: Path) -> str | None:
     )
     if trial is None:
         return None
-    return f"better-sqlite3 does not load (remove {CACHE.name} below .test to try again):\n{failure or trial}"
+    return f"better-sqlite3 does not load (remove {CACHE.name} below .test to try again): {failure or trial}"
 
 
 def _npm(node: Node, folder: Path, *arguments: str) -> str | None:
@@ -177,14 +177,20 @@ def _run(command: list[str], folder: Path, node: Node) -> str | None:
         return f"no end within {PATIENCE:.0f} s"
     if done.returncode == 0:
         return None
-    said = "\n".join(done.stdout.splitlines()[-KEEP_LINES:])
-    return said or f"ended with {done.returncode}"
+    return _complaint(done.stdout) or f"ended with {done.returncode}"
+
+
+def _complaint(output: str) -> str:
+    """The first error that has a name, or how it ended."""
+    lines = output.splitlines()
+    return next((line for line in lines if "Error:" in line), "; ".join(lines[-KEEP_LINES:]))
 
 
 def _environment(node: Node) -> dict[str, str]:
     # Compiling SQLite with little optimisation takes half the time, and the tests do not notice.
     usual = {"CFLAGS": "-O1", "CXXFLAGS": "-O1"} | dict(os.environ)
     usual["PATH"] = os.pathsep.join([str(node.program.parent), usual.get("PATH", os.defpath)])
+    usual.setdefault("PYTHON", sys.executable)  # node-gyp is partly Python
     if node.headers:
         usual["npm_config_nodedir"] = str(node.headers)
     return usual
