@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.watermelon.client import (
     DriverDied,
     DriverError,
     LocalDatabase,
+    Point,
     Pulled,
     Remote,
     SyncFailed,
@@ -173,6 +175,15 @@ def test_an_error_in_a_hook_ends_the_synchronisation(phone: LocalDatabase, remot
         phone.sync(remote, at={"pulled": fail})
     assert phone.pulled().at is None
     phone.sync(remote)
+
+
+def test_hooks_run_in_order(phone: LocalDatabase, remote: Remote) -> None:
+    points: tuple[Point, ...] = ("pulling", "pulled", "pushing", "sent", "answered")
+    reached: list[Point] = []
+    phone.create("tasks", row("a"))
+    phone.sync(remote, at={point: partial(reached.append, point) for point in points})
+
+    assert tuple(reached) == points
 
 
 # ---- What goes over the wire ----------------------------------------------------------------------------------------

@@ -404,8 +404,7 @@ function resume({ of: id, fail }) {
   const held = paused.get(id)
   if (!held) throw new Error('nothing is held')
   paused.delete(id)
-  if (fail) held.reject(new Error('given up'))
-  else held.resolve()
+  setImmediate(() => (fail ? held.reject(new Error('given up')) : held.resolve())) // after this request's answer
 }
 
 async function about() {
