@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["string", "number", "boolean"]
@@ -22,6 +23,7 @@ STATUSES = frozenset({"synced", "created", "updated", "deleted"})
 _EMPTY: Mapping[Kind, Value] = {"string": "", "number": 0, "boolean": False}
 _EXACT_TO = 1e21
 """Where JavaScript begins to write numbers with an exponent."""
+_CONSECUTIVE_TO = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +170,17 @@ def number(value: object) -> float | None:
         return None
     if not math.isfinite(double):
         return None
-    whole = double.is_integer() and abs(double) < _EXACT_TO
-    return int(double) if whole else double
+    if not double.is_integer() or abs(double) >= _EXACT_TO:
+        return double
+    # The digits that JavaScript writes: the fewest that name this double, then noughts.
+    return int(double) if abs(double) < _CONSECUTIVE_TO else int(Decimal(repr(double)))
 
 
 def same(left: object, right: object) -> bool:
-    """Whether two values are the same to JavaScript: true is not 1, 1 is 1.0."""
-    return isinstance(left, bool) == isinstance(right, bool) and left == right
+    """Whether two values are the same to JavaScript: true is not 1, 1 is 1.0, numbers are doubles."""
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    return left == right or (isinstance(left, int | float) and number(left) == number(right) is not None)
 
 
 def same_rows(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

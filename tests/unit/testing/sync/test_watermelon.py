@@ -20,6 +20,7 @@ from holdfast.testing.sync.schema import (
     Table,
     migration_block,
     number,
+    same,
 )
 from holdfast.testing.sync.watermelon import PullRequest, PushRequest, Synchronisation, WatermelonClient
 
@@ -209,6 +210,10 @@ class TestValues:
     def test_whole_numbers_have_no_point_until_javascript_writes_an_exponent(self) -> None:
         assert repr(number(1e20)) == str(10**20)
         assert repr(number(1e21)) == "1e+21"
+        assert repr(number(2**53 + 1)) == str(2**53)
+        assert repr(number(123456789012345683968)) == "123456789012345680000"
+        assert same(123456789012345683968, 1.2345678901234568e20)
+        assert not same(None, 0)
         assert repr(number(-0.0)) == "0"
 
     def test_names_that_the_device_keeps_for_itself_are_refused(self) -> None:
