@@ -11,7 +11,7 @@ from holdfast.errors import CursorExpired
 from holdfast.model.schema import EntitySchema
 from holdfast.model.wire import encode_wire_row, pushed_columns, spell_id
 from holdfast.runtime._guests import Guest, Guests
-from holdfast.runtime._samples import changeable, sample_entity, sample_row
+from holdfast.runtime._samples import sample_entity, sample_row
 from holdfast.runtime.assembly import Platform
 from holdfast.runtime.checking import NotChecked, must
 from holdfast.sync.caller import Caller
