@@ -70,12 +70,16 @@ def _value(schema: EntitySchema, name: str, state: Mapping[str, bytes], row: Map
 @dataclass(frozen=True, slots=True)
 class Base:
     """What a device had of a row: the fields it pulled, and over them what it pushed. `kept` are values of its that were
-    not taken, as canonical plain bytes.
+    not taken, as canonical plain bytes. `repeated` is all that it has pushed behind the cursor that now comes with a push:
+    the same once more is an old push delivered late, since a device pulls before each.
     """
 
     pulled: Mapping[str, Any] | None
     pushed: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, bytes] = field(default_factory=dict)
+    repeated: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    deleted: bool = False
+    """Whether the device has deleted the row behind that cursor."""
 
     def of(self, name: str) -> Any:
         """A field's value, or MISSING."""
@@ -91,19 +95,27 @@ def base_of(
     *,
     device: UUID,
     seen: int,
+    pulled: int,
 ) -> Base:
-    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`."""
+    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen` and the one that comes with
+    its push is `pulled`.
+    """
+    repeated: dict[str, list[Any]] = {}
+    deleted = False
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
     for change in past.changes:
         if change.number <= seen or not is_pushed_by(change.device, device):
             continue
         state = standing_at(schema, row, past, change.number)
+        deleted = deleted or (change.op is Operation.DELETE and change.number > pulled)
         for name in change.fields:
             if state is not None and name in schema.by_name:
                 pushed[name] = state[name]
                 kept.pop(name, None)
+                if change.number > pulled:
+                    repeated.setdefault(name, []).append(state[name])
         for old in past.old_values:
             if old.number == change.number and old.field.endswith(PUSHED):
                 kept[old.field.removesuffix(PUSHED)] = old.value
-    return Base(standing_at(schema, row, past, seen), pushed, kept)
+    return Base(standing_at(schema, row, past, seen), pushed, kept, repeated, deleted)

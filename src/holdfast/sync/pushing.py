@@ -153,6 +153,9 @@ class Push:
         if self._met is None or not refused:  # asked anew, and not once more: the flush was tried again
             self._met = await self._meet(tx, head)
         met = self._met
+        if self._is_late(met):
+            self.verdicts = []
+            return Decided([])
         pusher = self._pusher(met)
         order = self._in_order()
         fallen: set[RowKey] = set()
@@ -166,6 +169,10 @@ class Push:
             fallen |= down
         self.verdicts = verdicts
         return Decided([v.write for v in verdicts if v.write is not None], met.stored)
+
+    def _is_late(self, met: Met) -> bool:
+        """Whether the device has pushed on a later cursor already. It then said all of this again, as far as it still held."""
+        return self._caller.named and met.device is not None and self._pulled < met.device.based
 
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
@@ -411,10 +418,11 @@ class Push:
                 seen=self._pulled,
                 issued=self._pulled,
                 pushed=number,
+                based=self._pulled,
                 last_seen=self._at,
             )
             return self._creation(device)
-        values = {"pushed": number, "last_seen": self._at}
+        values = {"pushed": number, "based": self._pulled, "last_seen": self._at}
         write = Write(self._device_schema, Operation.UPDATE, caller.device_id, values)
         return PlannedWrite(write, caller.scope, self._at)
 

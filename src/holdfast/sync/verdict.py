@@ -105,6 +105,8 @@ def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Gro
     if not ground.permitted or ground.barred:
         reason = next(iter(ground.barred.values()), "forbidden")
         return _send_back(pusher, replace(verdict, reason=reason, rejected=True, is_open=True), ground)
+    if _base(pusher, schema, ground).deleted:
+        return verdict  # this delete has been here before, and the row was made again since
     others = [c for c in ground.past.after(pusher.seen) if not is_pushed_by(c.device, pusher.device)]
     if not others:
         return replace(verdict, write=_delete(pusher, schema, row_id))
@@ -174,8 +176,11 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
         return False
     if declared.name in base.kept and base.kept[declared.name] == _plain(declared, row.values[declared.name]):
         return False
+    value = row.values[declared.name]
+    if any(same_on_wire(declared.type, value, earlier) for earlier in base.repeated.get(declared.name, ())):
+        return False
     before = base.of(declared.name)
-    return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
+    return before is MISSING or not same_on_wire(declared.type, value, before)
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
@@ -299,7 +304,7 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen)
+    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen, pulled=pusher.pulled)
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
