@@ -6,6 +6,7 @@ The bodies are WatermelonDB's, and are read by `sync.requests`; a pull is sent w
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -159,21 +160,23 @@ def _add_events(router: APIRouter, platform: Platform) -> None:
 
 async def _events(platform: Platform, request: Request, caller: Caller) -> AsyncGenerator[bytes, None]:
     """The head now, then whenever it moves; a comment when nothing does. Ends with the token that it was opened with."""
-    store, tenant = platform.store, caller.scope.tenant_id
-    waited, number = 0.0, -1
+    store, tenant, number = platform.store, caller.scope.tenant_id, -1
+    end = time.monotonic() + MAX_STREAM
+    look_again = time.monotonic() + KEEP_ALIVE
     yield b"retry: 2000\n\n"
-    while waited < MAX_STREAM:
+    while time.monotonic() < end:
         found = await store.heads.next(tenant, number, seconds=KEEP_ALIVE)
-        if found is not None:
+        if found is None:
+            yield b": still here\n\n"
+        else:
             number = found
             yield b'event: head\nid: %d\ndata: {"number":%d}\n\n' % (number, number)
-            continue
-        waited += KEEP_ALIVE
-        try:
-            await _caller(request)
-        except HoldfastError:
-            return
-        yield b": still here\n\n"
+        if time.monotonic() >= look_again:
+            try:
+                await _caller(request)
+            except HoldfastError:
+                return
+            look_again = time.monotonic() + KEEP_ALIVE
 
 
 async def _caller(request: Request) -> Caller:
