@@ -71,11 +71,13 @@ def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: Tab
         for raw in raws:
             row = read_row(schema, entity, _row_id(schema, raw["id"]), raw, created=created)
             rows[row.row_id] = row
+    gone: dict[UUID, None] = {}
     for text in table.deleted:
         try:
-            row_id = read_id(text)
+            gone[read_id(text)] = None
         except ValueError:
             continue  # no row has such an id, so it is deleted
+    for row_id in gone:
         rows.pop(row_id, None)
         changes.deletes.append((schema, row_id))
     for row in rows.values():
