@@ -435,7 +435,7 @@ async def test_a_stream_that_is_left_ends_on_the_server_too(wall: Wall) -> None:
             async with store.engine.begin(wall.ann, read_only=True) as tx:
                 stream = tx.stream(Selection(NOTICES))
                 assert (await anext(stream)).count < 120
-                await stream.aclose()  # type: ignore[attr-defined]
+                await stream.aclose()
             assert await store.head(wall.ann) > 0
         with wall.connect("admin") as admin:
             for _ in range(100):

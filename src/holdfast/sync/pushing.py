@@ -12,11 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
-from holdfast.errors import CursorExpired, HoldfastError, InvalidInput, TooLarge
+from holdfast.errors import CursorExpired, HoldfastError, TooLarge
 from holdfast.model.catalog import Catalog
 from holdfast.model.diff import in_reference_order
 from holdfast.model.ids import new_id
@@ -29,7 +27,7 @@ from holdfast.store.store import Store
 from holdfast.sync.base import Past
 from holdfast.sync.caller import Caller
 from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushReceipt
-from holdfast.sync.incoming import Incoming, read_row
+from holdfast.sync.incoming import Incoming, as_sent, read_row
 from holdfast.sync.requests import MalformedSync, TableChanges
 from holdfast.sync.verdict import Ground, Pusher, Verdict, judge_delete, judge_row
 
@@ -507,11 +505,7 @@ def refuse_expired(number: int, head: int, horizon: int, device: Device | None) 
 def body_hash(tables: Mapping[str, TableChanges]) -> str:
     """SHA-256 of what is pushed, in hexadecimal."""
     plain = {name: [t.created, t.updated, t.deleted] for name, t in tables.items()}
-    try:
-        raw = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        raise InvalidInput("the body holds what JSON text cannot hold") from None
-    return hashlib.sha256(raw).hexdigest()
+    return hashlib.sha256(as_sent(plain)).hexdigest()
 
 
 def replace_answer(receipt: PushReceipt, answer: dict[str, Any]) -> PushReceipt:
