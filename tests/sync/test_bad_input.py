@@ -216,7 +216,7 @@ async def test_names_of_a_prototype_are_no_names(deployment: Deployment, phone: 
     assert told["accepted"] == 1
     assert set(told["experimentalRejectedIds"]) == set(names)
     phone.cursor = None
-    assert not set(names) & set((await phone.pull())["jobs"]["created"][0])
+    assert not set(names) & set((await phone.pull())["jobs"]["updated"][0])
 
 
 async def test_unknown_tables_and_columns_do_not_keep_others_back(
@@ -300,7 +300,7 @@ async def test_more_rows_than_are_taken_at_once(deployment: Deployment, phone: D
     await phone.pull()
     before = snapshot(deployment)
     rows = [job() for _ in range(501)]
-    body = {"jobs": {"created": rows, "deleted": [new_row_id() for _ in range(500)]}}
+    body: Any = {"jobs": {"created": rows, "deleted": [new_row_id() for _ in range(500)]}}
     answer = await phone.ask_push(body)
     assert answer.status_code == 413
     assert "1000" in answer.json()["detail"] or "1,000" in answer.json()["detail"]
@@ -353,7 +353,7 @@ async def test_a_device_that_names_itself_badly(deployment: Deployment, phone: D
         answer = await phone.client.request(
             "GET" if path == "pull" else "POST",
             f"/api/v1/sync/{path}",
-            headers={"x-holdfast-device": name.encode(), **JSON},
+            headers={b"x-holdfast-device": name.encode(), b"content-type": b"application/json"},
             content=b"{}",
         )
         assert answer.status_code == 400

@@ -349,6 +349,24 @@ async def test_a_chain_of_new_rows_comes_in_any_order(deployment: Deployment, ph
     assert await stored_row(deployment, "field.steps", step["id"]) is None
 
 
+async def test_what_refers_to_a_row_that_went_for_good_does_not_abort_a_push(
+    deployment: Deployment, phone: Device
+) -> None:
+    """The device has deleted the row, and sends it again before it has heard that it is gone."""
+    one = job()
+    await phone.sync(jobs=created(one))
+    await phone.push(jobs=deleted(one["id"]))
+    for _ in range(2):
+        step = {"id": new_row_id(), "job_id": one["id"]}
+        told = await phone.push(
+            jobs=created(one), steps=created(step), keepsakes=created({**job(), "name": "s"})
+        )
+        assert "experimentalRejectedIds" not in told
+        assert await stored_row(deployment, "field.steps", step["id"]) is None
+        assert [r["code"] for r in told["rejected"]] == ["reference_gone"]
+    assert len(deployment.engine.data.tables["field.keepsakes"]) == 2
+
+
 async def test_a_push_is_taken_bare_and_wrapped(phone: Device, deployment: Deployment) -> None:
     await phone.pull()
     shapes: list[tuple[dict[str, str], Any]] = []

@@ -147,6 +147,8 @@ class Push:
         self._careful = careful
         self._met: Met | None = None
         self._bars: dict[RowKey, dict[str, str]] = {}
+        self._lost: set[RowKey] = set()
+        """Rows of this push that are refused for good: what refers to them waits for nothing."""
         self._device_schema = store.catalog.schema(Device)
         self._at = store.clock()
 
@@ -163,11 +165,13 @@ class Push:
         pusher = self._pusher(met)
         order = self._in_order()
         fallen: set[RowKey] = set()
+        self._lost = set()
         for _ in range(_PASSES):
             verdicts = self._judge(pusher, met, order, refused, fallen)
             if self._careful:
                 await self._hold_unique(tx, pusher, met, verdicts)
             down = {(v.schema.name, v.row_id) for v in verdicts if not v.stands}
+            self._lost = {(v.schema.name, v.row_id) for v in verdicts if not v.stands and not v.later}
             if down <= fallen:
                 break
             fallen |= down
@@ -240,7 +244,13 @@ class Push:
                     barred[declared.name] = "no_such_member"
                 continue
             key = (declared.reference.table, target)
-            state = "gone" if key in going else "there" if key in coming or key in met.stored else None
+            state = (
+                "gone"
+                if key in going or key in self._lost
+                else "there"
+                if key in coming or key in met.stored
+                else None
+            )
             state = state or met.targets.get(key, "missing")
             if state != "there":
                 barred[declared.name] = f"reference_{state}"

@@ -71,13 +71,16 @@ class Verdict:
     is_open: bool = False
     rejected: bool = False
     later: bool = False
+    absent: bool = False
+    """That there is no such row, where it writes nothing."""
     number: int = 0
     """The change at which its values are, where it writes nothing itself."""
 
     @property
     def stands(self) -> bool:
         """Whether there is such a row afterwards, for all that is known here."""
-        return not self.later and not (self.write is not None and self.write.write.op is Operation.DELETE)
+        goes = self.write is not None and self.write.write.op is Operation.DELETE
+        return not (self.later or self.absent or goes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ class Ground:
 def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
     """What becomes of a row that was created or updated on the device."""
     if not ground.readable:
-        return Verdict(row.schema, row.row_id, reason="forbidden", rejected=True, is_open=True)
+        absent = ground.stored is None
+        return Verdict(row.schema, row.row_id, reason="forbidden", rejected=True, is_open=True, absent=absent)
     if ground.foreign or not ground.permitted:
         return _refuse(pusher, row, ground, "forbidden")
     if ground.stored is not None:
@@ -281,7 +285,7 @@ def _meet_delete(pusher: Pusher, row: Incoming, ground: Ground, tombstone: Tombs
             is_open=False,
         )
     due = tombstone.number > pusher.pulled and not _is_echo(pusher, tombstone.device)
-    return Verdict(row.schema, row.row_id) if due else _refuse(pusher, row, ground, None, {})
+    return Verdict(row.schema, row.row_id, absent=True) if due else _refuse(pusher, row, ground, None, {})
 
 
 def _refuse(
@@ -309,7 +313,7 @@ def _refuse(
             return _send_back(pusher, Verdict(row.schema, row.row_id), ground)
         return replace(verdict, write=_touch(pusher, row.schema, row.row_id, edited))
     if _is_kept_already(pusher, row, ground, kept):
-        return Verdict(row.schema, row.row_id, number=_latest(ground))
+        return Verdict(row.schema, row.row_id, absent=True, number=_latest(ground))
     write = Write(row.schema, Operation.DELETE, row.row_id, salt=new_salt(), touch=True, kept=kept)
     return replace(verdict, write=pusher.planned(write, returns=True))
 
