@@ -122,7 +122,7 @@ async def test_a_client_that_offers_no_pages_gets_none(phone: Device, ben: Devic
     await ben.sync(jobs=created(*(job() for _ in range(10))))
     for parameters in ({}, {"limit": "2"}, {"paging": "0", "limit": "2"}):
         answer = (await phone.ask_pull(last_pulled_at="null", **parameters)).json()
-        assert len(answer["changes"]["jobs"]["created"]) == 10
+        assert len(answer["changes"]["jobs"]["updated"]) == 10
         assert "experimentalHasMore" not in answer
 
 
@@ -176,7 +176,7 @@ async def test_a_named_device_does_not_hear_its_own(phone: Device, tablet: Devic
     assert await phone.pull() == {}
     changes = await tablet.pull()
     assert ids_of(changes["jobs"]) == [one["id"]]
-    assert (await phone.pull(last_pulled_at="null"))["jobs"]["created"][0]["title"] == "n"
+    assert (await phone.pull(last_pulled_at="null"))["jobs"]["updated"][0]["title"] == "n"
 
 
 async def test_a_bare_session_hears_its_own_because_it_may_be_two(device: NewDevice) -> None:
