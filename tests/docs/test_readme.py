@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.deployment import HOLDFAST, Deployment, new_deployment
+from tests.watermelon.install import on_path
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +36,7 @@ def deployment() -> Iterator[Deployment]:
             shutil.copytree(
                 ROOT / folder, made.folder / folder, ignore=shutil.ignore_patterns("node_modules")
             )
+        made.env["PATH"] = on_path(made.folder / "node")
         yield made
 
 

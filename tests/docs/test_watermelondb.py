@@ -7,17 +7,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.acceptance.deployment import new_deployment
+from tests.watermelon.install import on_path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "watermelondb.md").read_text(encoding="utf-8")
 
 
 def test_two_devices_meet() -> None:
-    if shutil.which("npm") is None:
-        pytest.fail("Node.js and npm are needed to follow this page")
     first, second = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[:2]
     assert first == "make up\n"
     with new_deployment() as deployment, deployment.up() as up:
@@ -27,7 +24,11 @@ def test_two_devices_meet() -> None:
         done = subprocess.run(
             ["sh", "-eu", "-c", second],
             cwd=deployment.folder,
-            env={**deployment.environment, "HOLDFAST_URL": up.url},
+            env={
+                **deployment.environment,
+                "HOLDFAST_URL": up.url,
+                "PATH": on_path(deployment.folder / "node"),
+            },
             capture_output=True,
             text=True,
             timeout=180,

@@ -96,6 +96,17 @@ def find_node() -> Node:
     raise NoNode(f"no Node.js {oldest} or newer ({'; '.join(refused) or 'none found'})")
 
 
+def on_path(folder: Path) -> str:
+    """A search path on which `node` and `npm` are found, by links in `folder` where the machine has none."""
+    if shutil.which("node") and shutil.which("npm"):
+        return os.environ["PATH"]
+    node = find_node()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "node").symlink_to(node.program)
+    (folder / "npm").symlink_to(node.npm)
+    return os.pathsep.join((str(folder), os.environ["PATH"]))
+
+
 def _candidates() -> Iterator[tuple[Path, Path]]:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program:
