@@ -316,7 +316,7 @@ async def test_events_say_the_number_and_no_more(deployment: Deployment, app: AS
         return {"type": "http.disconnect"}
 
     scope = raw_scope("GET", "/api/v1/sync/events", deployment.tokens["ada"])
-    stream = asyncio.create_task(app(scope, receive, said.put))  # type: ignore[arg-type]
+    stream = asyncio.create_task(app(scope, receive, said.put))  # type: ignore[arg-type, var-annotated]
     try:
         start = await asyncio.wait_for(said.get(), 5)
         headers = dict(start["headers"])

@@ -408,6 +408,8 @@ def _handler(protocol: Protocol) -> type[BaseHTTPRequestHandler]:
                 len(self.path) > 8_000 or (body and parts.path == "/pull")
             ):
                 raise Refused(414)
+            if parts.path == "/both":  # as the library's documentation has it
+                parts = parts._replace(path="/pull" if body is None else "/push")
             if parts.path == "/pull":
                 return protocol.pull(caller, query | (body or {}))
             if parts.path == "/push" and isinstance(body, dict):

@@ -120,6 +120,16 @@ def test_a_server_without_faults_passes(conflicts: Any, device_header: str | Non
     assert set(outcomes(results, "not checked")) == unseen | (set() if device_header else {"T5"})
 
 
+def test_one_address_for_both(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(Protocol()) as url:
+        options = command(
+            "", "--pull", f"{url}/both", "--push", f"{url}/both", "--second-token", "token-of-two"
+        )
+        code, report = run_main(capsys, *options)
+    assert (by_outcome(report, "failed"), by_outcome(report, "not checked")) == ({}, {})
+    assert code == 0
+
+
 def test_each_fault_is_caught() -> None:
     caught: dict[str, dict[str, str]] = {}
     for fault, name in FAULTS.items():

@@ -293,7 +293,7 @@ class Bench:
         self.left: set[str] = set()
         """Ids of rows that could not be taken away."""
         self._made: set[str] = set()
-        self._made_by_second: set[str] = set()
+        self._second_came = False
 
     @property
     def table(self) -> str:
@@ -316,6 +316,7 @@ class Bench:
         """A device that has never synchronised."""
         if second and self.target.second is None:
             raise NotChecked("needs another user: --second-token")
+        self._second_came = self._second_came or second
         return Device(self, name, second=second)
 
     def synced(self, name: str, *, second: bool = False) -> Device:
@@ -324,15 +325,14 @@ class Bench:
         made.pull()
         return made
 
-    def row(self, *, second: bool = False, **columns: Any) -> Row:
+    def row(self, **columns: Any) -> Row:
         """A new row."""
-        row_id = self.new_id(second=second)
-        return {**self.target.row, self.text: self.word(), **columns, "id": row_id}
+        return {**self.target.row, self.text: self.word(), **columns, "id": self.new_id()}
 
-    def new_id(self, *, second: bool = False) -> str:
+    def new_id(self) -> str:
         """An id as WatermelonDB makes one."""
         made = "".join(secrets.choice(_LETTERS) for _ in range(16))
-        (self._made_by_second if second else self._made).add(made)
+        self._made.add(made)
         return made
 
     def word(self) -> str:
@@ -349,10 +349,13 @@ class Bench:
 
     def clean(self) -> None:
         """Take away what rules have made; what cannot be is in `left`."""
-        for made, second in ((self._made, False), (self._made_by_second, True)):
-            if made and not self._taken_away(sorted(made), second=second):
-                self.left |= made
-            made.clear()
+        ids = sorted(self._made)
+        users = (False, True) if self._second_came else (False,)
+        taken = [self._taken_away(ids, second=second) for second in users if ids]
+        if not all(taken):
+            self.left |= self._made
+        self._made.clear()
+        self._second_came = False
 
     def _taken_away(self, ids: list[str], *, second: bool) -> bool:
         try:

@@ -13,7 +13,7 @@ _PAGE: Final = """\
 # Does a server speak WatermelonDB's sync protocol?
 
 `python -m holdfast.testing.sync` asks any server that speaks the protocol over HTTP, in whatever language it is written, and
-says which rules it does not keep. It needs nothing but Python's standard library.
+says which rules it does not keep. It needs nothing besides Holdfast's library: no database, no server of Holdfast's.
 
 ```
 python -m holdfast.testing.sync http://127.0.0.1:8000/api/v1/sync --token "$TOKEN"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from holdfast.testing.sync.kit import (
     Bench,
@@ -48,7 +50,7 @@ def t1(bench: Bench) -> str:
             writer.create(row)
 
     _while_writing(
-        [lambda w=writer, r=own: write(w, r) for writer, own in zip(writers, rows, strict=True)],
+        [partial(write, writer, own) for writer, own in zip(writers, rows, strict=True)],
         lambda: seen.update(watcher.pull().rows),
     )
     lost = {row["id"] for own in rows for row in own} - seen
@@ -80,7 +82,7 @@ def t2(bench: Bench) -> str:
             texts = {held.get(row["id"], {}).get(bench.text) for row in pair}
             expect(len(texts) == 1, "a pull has one of two edits that were pushed together")
 
-    _while_writing([lambda w=w, p=p: write(w, p) for w, p in zip(writers, pairs, strict=True)], pull)
+    _while_writing([partial(write, w, p) for w, p in zip(writers, pairs, strict=True)], pull)
     standing = bench.standing()
     for row in (row for pair in pairs for row in pair):
         now = standing.get(row["id"], {}).get(bench.text)
@@ -326,14 +328,14 @@ def t14(bench: Bench) -> str:
     columns = [{"table": bench.table, "columns": [f"column_{number}" for number in range(_LONG // 10)]}]
     migration = {"from": 1, "tables": [], "columns": columns}
     members = {"last_pulled_at": device.cursor, "schema_version": 2, "migration": migration}
-    by_post = device.ask_by_post(members)
-    if by_post.succeeded:
+    apart = urlsplit(bench.target.pull).path != urlsplit(bench.target.push).path
+    by_post = device.ask_by_post(members) if apart else None  # at one address for both it would be a push
+    if by_post is not None and by_post.succeeded:
         device.read(by_post)
         return f"POST with {len(json.dumps(migration))} characters"
     by_get = device.ask(device.cursor, migration=json.dumps(migration))
-    expect(
-        by_get.succeeded, f"a long migration is answered {by_post.status} by POST and {by_get.status} by GET"
-    )
+    refused = f"{by_post.status} by POST and {by_get.status} by GET" if by_post else f"{by_get.status}"
+    expect(by_get.succeeded, f"a long migration is answered {refused}")
     return f"GET with {len(addressed('', {'migration': json.dumps(migration)}))} characters"
 
 
