@@ -129,7 +129,12 @@ def device_table(name: str, *, server_columns: bool = False) -> Table:
         for declared in pushed_columns(schema)
     ]
     if server_columns:
-        columns += [Column(n, "number", optional=True) for n in OF_SERVER if n in schema.by_name]
+        # The library takes these two of its own only as numbers that are there.
+        columns += [
+            Column(name, "number", optional=name == "synced_at")
+            for name in OF_SERVER
+            if name in schema.by_name
+        ]
     return Table(schema.table, tuple(columns))
 
 
@@ -144,7 +149,10 @@ ALL = device_schema(*(schema.table for schema in CATALOG if schema.pack == "work
 def from_rest(schema: EntitySchema, items: Iterable[dict[str, Any]], columns: Iterable[str]) -> list[Row]:
     """Rows that REST has answered, as a device with these columns would hold them, ordered by id."""
     wanted = [schema.by_name[name] for name in columns]
-    rows = [{"id": spell_id(UUID(item["id"])), **{f.name: _on_wire(f, item[f.name]) for f in wanted}} for item in items]
+    rows = [
+        {"id": spell_id(UUID(item["id"])), **{f.name: _on_wire(f, item[f.name]) for f in wanted}}
+        for item in items
+    ]
     return sorted(rows, key=lambda row: str(row["id"]))
 
 

@@ -11,8 +11,9 @@ unsent, because the answer got lost or the row was edited again meanwhile, and t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -21,6 +22,7 @@ from holdfast.changes.change import PUSHED, Change, OldValue, Operation
 from holdfast.changes.devices import is_pushed_by
 from holdfast.model.schema import EntitySchema
 
+_RECKONING: Final = frozenset({"counter", "union"})
 MISSING: Any = object()
 """No value: the device has none of this field."""
 
@@ -69,13 +71,15 @@ def _value(schema: EntitySchema, name: str, state: Mapping[str, bytes], row: Map
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a device had of a row: the fields it pulled, and over them what it pushed. `kept` are values of its that were
-    not taken, as canonical plain bytes.
+    """What a device had of a row: the fields it pulled, and over them what it pushed. `kept` are values of its that
+    do not stand as it sent them, as canonical plain bytes.
     """
 
     pulled: Mapping[str, Any] | None
     pushed: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, bytes] = field(default_factory=dict)
+    kept_at: Mapping[str, int] = field(default_factory=dict)
+    """Field → the number at which its value in `kept` was written down."""
 
     def of(self, name: str) -> Any:
         """A field's value, or MISSING."""
@@ -95,6 +99,7 @@ def base_of(
     """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`."""
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
+    kept_at: dict[str, int] = {}
     for change in past.changes:
         if change.number <= seen or not is_pushed_by(change.device, device):
             continue
@@ -105,5 +110,18 @@ def base_of(
                 kept.pop(name, None)
         for old in past.old_values:
             if old.number == change.number and old.field.endswith(PUSHED):
-                kept[old.field.removesuffix(PUSHED)] = old.value
-    return Base(standing_at(schema, row, past, seen), pushed, kept)
+                name = old.field.removesuffix(PUSHED)
+                kept[name] = old.value
+                kept_at[name] = change.number
+                _take_as_pushed(schema, name, old.value, pushed)
+    return Base(standing_at(schema, row, past, seen), pushed, kept, kept_at)
+
+
+def _take_as_pushed(schema: EntitySchema, name: str, plain: bytes, pushed: dict[str, Any]) -> None:
+    """Rules that reckon with the base need what the device itself has, which is not what came of it here."""
+    declared = schema.by_name.get(name)
+    if declared is None or declared.merge not in _RECKONING:
+        return
+    value = orjson.loads(plain)
+    with suppress(TypeError, ValueError):  # it was refused because it is no such value
+        pushed[name] = None if value is None else declared.type.decode(value)
