@@ -12,9 +12,8 @@ the same once more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -23,7 +22,6 @@ from holdfast.changes.change import PUSHED, Change, OldValue, Operation, canonic
 from holdfast.changes.devices import is_pushed_by
 from holdfast.model.schema import EntitySchema
 
-_RECKONING: Final = frozenset({"counter", "union"})
 MISSING: Any = object()
 """No value: the device has none of this field."""
 

@@ -154,14 +154,10 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
             reasons.append("invalid")
-        if name not in row.values:
+        if name not in row.values or not _is_edited(row, base, declared):
             continue
         pushed, current = row.values[name], stored.row[name]
-        if same_on_wire(declared.type, pushed, current) and not _counts(row, base, declared, current):
-            continue
-        if not _is_edited(row, base, declared):
-            if _still_has(pusher, row, base, name):
-                kept[name] = _plain(declared, pushed)
+        if same_on_wire(declared.type, pushed, current):
             continue
         if name in ground.barred:
             kept[name] = _plain(declared, pushed)
@@ -170,7 +166,7 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if not _moved(base, declared, current):
             taken[name] = pushed
             continue
-        merged = merge_field(declared, base=_known(base.of(name)), current=current, pushed=pushed).value
+        merged = merge_field(declared, base=_known(base.of(name)), current=current, pushed=pushed)
         rules[name] = declared.merge
         if not same_on_wire(declared.type, merged.value, current):
             taken[name] = merged.value
@@ -205,16 +201,6 @@ def _is_overtaken(pusher: Pusher, ground: Ground) -> bool:
     return latest is not None and latest.number > pusher.pulled and _is_echo(pusher, latest.device)
 
 
-def _counts(row: Incoming, base: Base, declared: FieldSchema, current: Any) -> bool:
-    """Whether both sides have counted, and have come to the same by chance."""
-    return (
-        declared.merge == "counter"
-        and base.of(declared.name) is not MISSING
-        and _moved(base, declared, current)
-        and _is_edited(row, base, declared)
-    )
-
-
 def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
     """Whether the device changed the field: by its own list, where it has one, and against what it had."""
     if row.listed is not None and declared.name not in row.listed:
@@ -223,14 +209,6 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
         return False
     before = base.of(declared.name)
     return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
-
-
-def _still_has(pusher: Pusher, row: Incoming, base: Base, name: str) -> bool:
-    """Whether it has to be written down that the device has what it sent before, and not what stands here: its next edit
-    rests on that. What was written down behind its last pull will be found then.
-    """
-    listed = row.listed is None or name in row.listed
-    return listed and base.kept_at.get(name, 0) <= pusher.pulled
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
