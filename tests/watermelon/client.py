@@ -192,7 +192,7 @@ class LocalDatabase:
     """One open database. Its methods are the library's; rows are raw, with `_status` and `_changed`."""
 
     def __init__(self, driver: WatermelonDriver, name: str, adapter: AdapterName) -> None:
-        self._driver = driver
+        self.driver = driver
         self.name = name
         self.adapter = adapter
 
@@ -256,7 +256,7 @@ class LocalDatabase:
         """`synchronize()`. What it throws is raised as `SyncFailed`, which has the result."""
         hooks = dict(at or {})
         wire = remote.wire(lose=lose, send_twice=send_twice, points=hooks)
-        answer, console = self._driver.exchange("sync", {"name": self.name, "options": wire}, hooks)
+        answer, console = self.driver.exchange("sync", {"name": self.name, "options": wire}, hooks)
         result = SyncResult(
             pulls=tuple(Exchange(**one) for one in answer.pop("pulls")),
             pushes=tuple(Exchange(**one) for one in answer.pop("pushes")),
@@ -280,7 +280,7 @@ class LocalDatabase:
         self._call("close", keep=keep)
 
     def _call(self, op: str, **arguments: Any) -> Any:
-        return self._driver.call(op, name=self.name, **arguments)
+        return self.driver.call(op, name=self.name, **arguments)
 
 
 class WatermelonDriver:

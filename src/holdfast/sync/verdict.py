@@ -158,10 +158,15 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
             reasons.append("invalid")
-        if name not in row.values or not _is_edited(row, base, declared):
+        if name not in row.values:
             continue
         pushed, current = row.values[name], stored.row[name]
-        if same_on_wire(declared.type, pushed, current):
+        same = same_on_wire(declared.type, pushed, current)
+        if not _is_edited(row, base, declared):
+            if not same and _still_has(pusher, row, ground, name):
+                kept[name] = _plain(declared, pushed)
+            continue
+        if same and not _counts(base, declared, current):
             continue
         if name in ground.barred:
             kept[name] = _plain(declared, pushed)
@@ -205,6 +210,15 @@ def _is_overtaken(pusher: Pusher, ground: Ground) -> bool:
     return latest is not None and latest.number > pusher.pulled and _is_echo(pusher, latest.device)
 
 
+def _counts(base: Base, declared: FieldSchema, current: Any) -> bool:
+    """Whether an edit is a count on top of one that was made here, though both have come to the same."""
+    return (
+        declared.merge == "counter"
+        and base.of(declared.name) is not MISSING
+        and _moved(base, declared, current)
+    )
+
+
 def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
     """Whether the device changed the field: by its own list, where it has one, and against what it had."""
     if row.listed is not None and declared.name not in row.listed:
@@ -213,6 +227,15 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
         return False
     before = base.of(declared.name)
     return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
+
+
+def _still_has(pusher: Pusher, row: Incoming, ground: Ground, name: str) -> bool:
+    """Whether the device goes on from what it has sent once more, and so it has to be written down; not so where it has
+    pushed the row since, which makes this an old push.
+    """
+    listed = row.listed is None or name in row.listed
+    later = ground.past.after(pusher.pulled)
+    return listed and not any(is_pushed_by(change.device, pusher.device) for change in later)
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
