@@ -151,6 +151,7 @@ WIRE: list[tuple[str, Any, Any, Any, Any, bool]] = [
     ("high", None, 2, 1, 2, False),
     ("low", 5, 4, 3, 3, False),
     ("hours", 10, 12, 15, 17, False),
+    ("hours", 10, 11, 11, 12, False),
     ("cost", 1.5, 2.5, 1.25, D("2.25"), False),
     ("tags", '["a","b"]', '["a","c"]', '["a","b","d"]', ["a", "d", "c"], False),
     ("facts", '{"a":1}', '{"a":1,"m":1}', '{"t":1}', {"m": 1, "t": 1}, False),

@@ -118,23 +118,24 @@ async def play_models(script: Script, url: str, token: str) -> Ending:
     async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, verify=False) as client:
         devices: dict[str, Device] = {
             name: ModelDevice(
-                WatermelonClient(SCHEMA, source=random.Random(place)), Transport(client, f"{script.name}-{name}"[:64])
+                WatermelonClient(SCHEMA, source=random.Random(place)),
+                Transport(client, f"{script.name}-{name}"[:64]),
             )
             for place, name in enumerate(script.devices)
         }
         return await play(script, devices)
 
 
-async def play_real(script: Script, url: str, token: str, driver: WatermelonDriver, adapter: AdapterName) -> Ending:
+async def play_real(
+    script: Script, url: str, token: str, driver: WatermelonDriver, adapter: AdapterName
+) -> Ending:
     """With the library."""
     number = next(_NUMBERS)
     schema = real_schema(SCHEMA)
     opened = [driver.open(f"script{number}{name}", adapter, schema) for name in script.devices]
     try:
         devices: dict[str, Device] = {
-            name: NodeDevice(
-                database, Remote(url, token=token, device=f"{script.name}-{name}"[:64]), TABLES
-            )
+            name: NodeDevice(database, Remote(url, token=token, device=f"{script.name}-{name}"[:64]), TABLES)
             for name, database in zip(script.devices, opened, strict=True)
         }
         return await play(script, devices)

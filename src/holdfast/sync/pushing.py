@@ -59,7 +59,40 @@ def read_changes(store: Store, tables: Mapping[str, TableChanges]) -> Changes:
             changes.unread[name] = [str(row["id"]) for row in (*table.created, *table.updated)]
         else:
             _read_table(store, changes, schema, table)
+    _put_in_order(changes)
     return changes
+
+
+def _put_in_order(changes: Changes) -> None:
+    """Rows behind those that they refer to, and deletes before: a push may have to be taken in parts."""
+    schemas = {
+        schema.name: schema
+        for schema in (*(r.schema for r in changes.rows), *(s for s, _ in changes.deletes))
+    }
+    rank = {schema.name: place for place, schema in enumerate(in_reference_order(schemas.values()))}
+    changes.rows = _parents_first(sorted(changes.rows, key=lambda row: rank[row.schema.name]))
+    changes.deletes.sort(key=lambda delete: -rank[delete[0].name])
+
+
+def _parents_first(rows: Sequence[Incoming]) -> list[Incoming]:
+    """The same, within tables that refer to themselves. A circle stays as it came."""
+    waiting = {(row.schema.name, row.row_id): row for row in rows}
+    ordered: list[Incoming] = []
+    for row in rows:
+        chain: list[Incoming] = []
+        following: Incoming | None = waiting.pop((row.schema.name, row.row_id), None)
+        while following is not None:
+            chain.append(following)
+            following = next(
+                (found for key in _own_parents(following) if (found := waiting.pop(key, None))), None
+            )
+        ordered += reversed(chain)
+    return ordered
+
+
+def _own_parents(row: Incoming) -> list[RowKey]:
+    own = [declared for declared, reference in row.schema.references if reference.table == row.schema.name]
+    return [(row.schema.name, row.values[d.name]) for d in own if row.values.get(d.name) is not None]
 
 
 def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: TableChanges) -> None:
@@ -163,7 +196,7 @@ class Push:
             self.verdicts = []
             return Decided([])
         pusher = self._pusher(met)
-        order = self._in_order()
+        order = self.changes.rows
         fallen: set[RowKey] = set()
         self._lost = set()
         for _ in range(_PASSES):
@@ -255,12 +288,6 @@ class Push:
             if state != "there":
                 barred[declared.name] = f"reference_{state}"
         return barred
-
-    def _in_order(self) -> list[Incoming]:
-        """The rows, those that are referred to before those that refer to them."""
-        schemas = {row.schema.name: row.schema for row in self.changes.rows}
-        rank = {schema.name: place for place, schema in enumerate(in_reference_order(schemas.values()))}
-        return sorted(self.changes.rows, key=lambda row: rank[row.schema.name])
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -509,7 +536,9 @@ def refuse_expired(number: int, head: int, horizon: int, device: Device | None) 
     """Raise CursorExpired for a number that this store cannot go on from."""
     if number > head:
         raise CursorExpired("this cursor lies beyond what the store holds")
-    if number < horizon and number > 0:
+    # A device that is known holds the horizon back, unless its first pull comes in pages and is not through yet.
+    is_paging = device is not None and device.seen < horizon and device.seen <= number
+    if 0 < number < horizon and not is_paging:
         raise CursorExpired("this cursor lies behind what has been collected")
     if device is not None and number > max(device.issued, device.seen):
         raise CursorExpired("this cursor was never given to this device")

@@ -137,9 +137,9 @@ def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Gro
 
 
 def _has_deleted_before(pusher: Pusher, ground: Ground) -> bool:
-    """Whether this is a delete that comes again, and the row was made anew meanwhile."""
+    """Whether this is a delete that comes again: the row was made anew meanwhile, or was sent back the first time."""
     return any(
-        change.op is Operation.DELETE and is_pushed_by(change.device, pusher.device)
+        is_pushed_by(change.device, pusher.device) and not (change.op is Operation.CREATE or change.fields)
         for change in ground.past.after(pusher.pulled)
     )
 
@@ -196,7 +196,8 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         values = {**taken, **_stamp(row.schema, pusher)}
         write = Write(row.schema, Operation.UPDATE, row.row_id, values, kept=kept)
         final.update(_stamp(row.schema, pusher), updated_at=pusher.at)
-        return replace(verdict, write=pusher.planned(write, returns=_differs(row, final)))
+        returns = _differs(row, final) or _is_behind(pusher, ground)
+        return replace(verdict, write=pusher.planned(write, returns=returns))
     if kept:
         return replace(verdict, write=_touch(pusher, row.schema, row.row_id, kept))
     if not _differs(row, final) or _is_overtaken(pusher, ground):
@@ -394,6 +395,11 @@ def _is_touch_for(pusher: Pusher, change: Change) -> bool:
 
 def _is_echo(pusher: Pusher, device: str | None) -> bool:
     return pusher.named and device == pushed_by(pusher.device)
+
+
+def _is_behind(pusher: Pusher, ground: Ground) -> bool:
+    """Whether the row has changes that the device is still to get: its own change on top of them must not hide them."""
+    return any(change.device != pushed_by(pusher.device) for change in ground.past.after(pusher.pulled))
 
 
 def _latest(ground: Ground) -> int:
