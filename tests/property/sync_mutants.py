@@ -173,7 +173,9 @@ def _keeps_nothing(*args: Any, **named: Any) -> Any:
 _write = Write
 
 
-def _without_own_pushes(schema: Any, row: Any, past: Any, *, device: Any, seen: int, before: Any = None) -> Any:
+def _without_own_pushes(
+    schema: Any, row: Any, past: Any, *, device: Any, seen: int, before: Any = None
+) -> Any:
     return base.Base(base.standing_at(schema, row, past, seen))
 
 
@@ -277,13 +279,11 @@ MUTANTS: Sequence[Mutant] = (
         "an own echo is left out for a bare session",
         of(Caller, "of", _bare_is_named),
         (
+            Sync(TABLET),
             Sync(BROWSER),
-            Local(TABLET, "create", "cards", choices=(NAME,)),
-            Sync(TABLET),
-            Sync(TABLET),
-            edit(TABLET, NAME),
             Local(TABLET, "remove"),
             Sync(TABLET),
+            Sync(BROWSER),
         ),
         shared=True,
     ),

@@ -119,23 +119,25 @@ class Hub:
         if device is not None and device.seen == seen and device.issued >= head:
             return
         scope = self.store.scope_for_notes(caller.scope, reason="what a device has")
+        now = self.store.clock()
+        if device is None:
+            made = Device(
+                id=caller.device_id,
+                user_id=caller.user_id,
+                name=caller.device_name,
+                named=caller.named,
+                seen=seen,
+                issued=head,
+                last_seen=now,
+            )
+            with suppress(AlreadyExists):  # another request of the same device was first
+                async with self.store.session(scope) as session:
+                    await session.put(made)
+                return
         async with self.store.session(scope) as session:
-            now = self.store.clock()
-            if device is None:
-                await session.put(
-                    Device(
-                        id=caller.device_id,
-                        user_id=caller.user_id,
-                        name=caller.device_name,
-                        named=caller.named,
-                        seen=seen,
-                        issued=head,
-                        last_seen=now,
-                    )
-                )
-            else:
-                values = {"seen": seen, "issued": max(device.issued, head), "last_seen": now}
-                await session.patch(Device, device.id, values)
+            known = device or await session.get(Device, caller.device_id)
+            values = {"seen": seen, "issued": max(known.issued, head), "last_seen": now}
+            await session.patch(Device, known.id, values)
 
     def _readable(self, caller: Caller) -> list[EntitySchema]:
         return [schema for schema in self._synced if self.store.reads(caller.scope, schema)]
@@ -153,8 +155,10 @@ class Hub:
             return [TablePlan(s, Selection(s), always=request.replacement) for s in readable]
         migration = request.migration or Migration()
         upto = standing.marks.head
-        device = pushed_by(caller.device_id) if caller.named else None
-        since = Since(after, upto, device)
+        # One that shows an older cursor than it was given may be an older copy of itself, without what it has pushed since.
+        known = standing.device
+        is_as_it_was = caller.named and known is not None and after >= known.issued
+        since = Since(after, upto, pushed_by(caller.device_id) if is_as_it_was else None)
         plans = []
         for schema in readable:
             differing = self._differing(schema, migration)
@@ -197,7 +201,6 @@ class Hub:
             page = await read_page(
                 tx,
                 self._readable(caller),
-                caller,
                 after=after or 0,
                 head=head,
                 limit=limit,
