@@ -118,7 +118,10 @@ def _take(row: Incoming, made: Entity) -> None:
         value = getattr(made, declared.name)
         if value is None and not declared.nullable and not declared.server_set:
             return
-        whole[declared.name] = None if value is None else declared.type.normalise(value)
+        # A validator that has left a value alone need not be checked again.
+        if value is not None and value is not row.values.get(declared.name):
+            value = declared.type.normalise(value)
+        whole[declared.name] = value
     row.whole = whole
     for name in row.values:
         row.values[name] = whole[name]

@@ -240,8 +240,10 @@ class Push:
     async def _meet(self, tx: Transaction, head: int) -> Met:
         scope = self._caller.scope
         await tx.act_as(scope)
-        row = await tx.get(self._device_schema, self._caller.device_id)
-        met = Met(None if row is None else Device.stored(row))
+        (known,) = await tx.batch_get(self._device_schema, [self._caller.device_id])
+        met = Met(None if known is None else Device.stored(known.row))
+        if known is not None:
+            met.stored[self._device_schema.name, self._caller.device_id] = known
         marks = await tx.marks()
         refuse_expired(self._pulled, marks.head, marks.horizon, met.device)
         keys = self._keys()
@@ -362,6 +364,7 @@ class Push:
             number = next(waiting) if verdict.write is not None else verdict.number
             if verdict.reason is not None and not verdict.later:
                 rows.extend(self._conflict(verdict, number))
+        rows.sort(key=lambda row: type(row).__name__)  # those of one table go in one statement
         if self._receipt is not None:
             rows.append(replace_answer(self._receipt, self.answer()))
         writes = [self._creation(row) for row in rows]

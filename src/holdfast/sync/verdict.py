@@ -38,12 +38,17 @@ class Pusher:
     pulled: int
     seen: int
     at: datetime
+    _scopes: tuple[Scope, Scope] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        scopes = tuple(
+            replace(self.scope, device=pushed_by(self.device, returns=returns)) for returns in (False, True)
+        )
+        object.__setattr__(self, "_scopes", scopes)
 
     def planned(self, write: Write, *, returns: bool) -> PlannedWrite:
         """The write in this device's name."""
-        return PlannedWrite(
-            write, replace(self.scope, device=pushed_by(self.device, returns=returns)), self.at
-        )
+        return PlannedWrite(write, self._scopes[returns], self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,4 +349,11 @@ def _plain(declared: FieldSchema, value: Any) -> bytes:
 def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
     """Whether the device holds something else in a column that it has than the row as it will stand."""
     fields = row.schema.by_name
-    return any(encode_wire(fields[name].type, final[name]) != sent for name, sent in row.sent.items())
+    return any(not _reads_as(fields[name], final[name], sent) for name, sent in row.sent.items())
+
+
+def _reads_as(declared: FieldSchema, value: Any, sent: Any) -> bool:
+    """Whether a value goes out as it was sent. A document never is what was sent: that is its text."""
+    if value is sent and declared.type.kind != "json":
+        return True
+    return bool(encode_wire(declared.type, value) == sent)
