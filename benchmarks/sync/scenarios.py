@@ -154,7 +154,9 @@ def empty_pull(subject: Subject, many: bool) -> list[Sample]:
         requests.append(device.request("GET", device.pull_path()))
     name = tenants_of(subject.sizes, many)
     return [
-        _loaded(subject, f"empty pull, {name}, {connections} connections", itertools.cycle(requests), connections)
+        _loaded(
+            subject, f"empty pull, {name}, {connections} connections", itertools.cycle(requests), connections
+        )
         for connections in (1, 16)
     ]
 
@@ -173,9 +175,7 @@ def push_new(subject: Subject, many: bool) -> Sample:
 def push_one(subject: Subject, many: bool) -> Sample:
     """One new row, over one connection."""
     devices = [subject.device(tenant, "a") for tenant in subject.spread(many)]
-    return _loaded(
-        subject, f"push 1 row, {tenants_of(subject.sizes, many)}", _pushes(subject, devices, 1), 1
-    )
+    return _loaded(subject, f"push 1 row, {tenants_of(subject.sizes, many)}", _pushes(subject, devices, 1), 1)
 
 
 def _pushes(subject: Subject, devices: list[Device], rows: int) -> Iterator[bytes]:

@@ -77,7 +77,10 @@ async def pull(caller: Authenticated, request: Request, last_pulled_at: Since = 
 
 async def _pieces(pool: asyncpg.Pool, tenant: UUID, after: int, head: int) -> AsyncIterator[bytes]:
     yield b'{"timestamp":%d,"changes":{"financial_accounts":{"created":[],"updated":[' % head
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         asked = connection.cursor(CHANGED, tenant, after, head) if after else connection.cursor(ALL, tenant)
         cursor = await asked
         comma = b""
@@ -95,9 +98,7 @@ async def push(changes: Push, caller: Authenticated, request: Request, last_pull
     return Response(orjson.dumps({"accepted": accepted}), media_type="application/json")
 
 
-async def _take(
-    connection: asyncpg.Connection, caller: Caller, changes: AccountChanges, pulled: int
-) -> int:
+async def _take(connection: asyncpg.Connection, caller: Caller, changes: AccountChanges, pulled: int) -> int:
     head = await connection.fetchval(ADVANCE, caller.tenant_id)
     rows = [*changes.created, *changes.updated]
     accepted = 0
