@@ -246,7 +246,7 @@ class Hub:
         members: frozenset[UUID],
         receipt: PushReceipt | None,
     ) -> dict[str, Any]:
-        careful = False
+        careful = 0
         for attempt in range(_TRIES):
             push = Push(
                 self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=careful
@@ -257,7 +257,7 @@ class Hub:
                 # Only looked for when it happens: to ask for each row whether it is unique costs a query a row.
                 if attempt + 1 == _TRIES:
                     raise
-                careful = True
+                careful = min(careful + 1, 2)
             else:
                 return push.answer()
         raise AssertionError  # pragma: no cover

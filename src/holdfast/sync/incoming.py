@@ -31,6 +31,8 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "boolean": False,
     "json": {},
 }
+_ROOM: Final = 16
+"""How many levels deeper an answer may hold what is kept."""
 _UNUSABLE: Any = object()
 
 
@@ -144,10 +146,21 @@ def _is_bounded(declared: FieldSchema) -> bool:
 
 
 def as_sent(wire: Any) -> bytes:
-    """What was sent, as canonical JSON."""
+    """What was sent, as canonical JSON; where that cannot hold it, its own JSON text as a text.
+
+    That is half a character, a number beyond 64 bits, or what nests so deeply that no answer could hold it.
+    """
+    inside = wire
+    for _ in range(_ROOM):
+        inside = [inside]
     try:
-        return canonical(wire)
-    except (
-        TypeError
-    ):  # what JSON can say and the canonical form cannot: half a character, a number beyond 64 bits
-        return json.dumps(wire, sort_keys=True, separators=(",", ":")).encode("ascii")
+        return canonical(inside)[_ROOM:-_ROOM]
+    except TypeError:
+        return canonical(_text(wire))
+
+
+def _text(wire: Any) -> str:
+    try:
+        return json.dumps(wire, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return "nested too deeply to be kept"

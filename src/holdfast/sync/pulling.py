@@ -206,15 +206,21 @@ async def _page_of(
     tx: Transaction, schema: EntitySchema, lines: Sequence[Change], own: str | None
 ) -> tuple[list[dict[str, object]], list[str]]:
     last = {line.row_id: line for line in lines}
+    written = {line.row_id: line for line in lines if line.op is not Operation.DELETE}
     ids = list(last)
     standing = await tx.batch_get(schema, ids) if ids else []
     rows: list[dict[str, object]] = []
     absent: list[UUID] = []
     for row_id, stored in zip(ids, standing, strict=True):
+        line = last[row_id]
+        if own is not None and line.device == own:
+            continue
         if stored is None:
             absent.append(row_id)
-        elif stored.row["version"] == last[row_id].version and last[row_id].device != own:
-            rows.append(stored.row)
-    gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE and last[row_id].device != own]
+        elif row_id in written:  # behind it there may be a refusal of the same id, which is another person's
+            line = written[row_id]
+            if stored.row["version"] == line.version and (own is None or line.device != own):
+                rows.append(stored.row)
+    gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE]
     heard = {t.row_id for t in await tx.find_tombstones(schema, gone)} if gone else set()
     return rows, [spell_id(row_id) for row_id in gone if row_id in heard]

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
-from holdfast.errors import CursorExpired, HoldfastError, InvalidInput, TooLarge
+from holdfast.errors import CursorExpired, HoldfastError, TooLarge
 from holdfast.model.catalog import Catalog
 from holdfast.model.diff import in_reference_order
 from holdfast.model.ids import new_id
@@ -29,7 +27,7 @@ from holdfast.store.store import Store
 from holdfast.sync.base import Past
 from holdfast.sync.caller import Caller
 from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushReceipt
-from holdfast.sync.incoming import Incoming, read_row
+from holdfast.sync.incoming import Incoming, as_sent, read_row
 from holdfast.sync.requests import MalformedSync, TableChanges
 from holdfast.sync.verdict import Ground, Pusher, Verdict, judge_delete, judge_row
 from holdfast.tenancy.scope import Scope
@@ -72,11 +70,13 @@ def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: Tab
         for raw in raws:
             row = read_row(schema, entity, _row_id(schema, raw["id"]), raw, created=created)
             rows[row.row_id] = row
+    gone: dict[UUID, None] = {}
     for text in table.deleted:
         try:
-            row_id = read_id(text)
+            gone[read_id(text)] = None
         except ValueError:
             continue  # no row has such an id, so it is deleted
+    for row_id in gone:
         rows.pop(row_id, None)
         changes.deletes.append((schema, row_id))
     for row in rows.values():
@@ -120,7 +120,10 @@ class Met:
 
 
 class Push:
-    """One push of one device; see `holdfast.store.deciding.Decider`. `careful` looks for duplicates before the engine does."""
+    """One push of one device; see `holdfast.store.deciding.Decider`.
+
+    `careful` looks for duplicates before the engine does: 1 lets rows of this push hand values on to one another, 2 does not.
+    """
 
     def __init__(
         self,
@@ -131,7 +134,7 @@ class Push:
         pulled: int,
         members: frozenset[UUID],
         receipt: PushReceipt | None = None,
-        careful: bool = False,
+        careful: int = 0,
     ) -> None:
         self.changes = changes
         self.verdicts: list[Verdict] = []
@@ -144,6 +147,7 @@ class Push:
         self._receipt = receipt
         self._careful = careful
         self._met: Met | None = None
+        self._bars: dict[RowKey, dict[str, str]] = {}
         self._device_schema = store.catalog.schema(Device)
         self._at = store.clock()
 
@@ -159,6 +163,9 @@ class Push:
         if self._met is None or not refused:  # asked anew, and not once more: the flush was tried again
             self._met = await self._meet(tx, head)
         met = self._met
+        if self._is_late(met):
+            self.verdicts = []
+            return Decided([])
         pusher = self._pusher(met)
         order = self._in_order()
         fallen: set[RowKey] = set()
@@ -172,6 +179,10 @@ class Push:
             fallen |= down
         self.verdicts = verdicts
         return Decided([v.write for v in verdicts if v.write is not None], met.stored)
+
+    def _is_late(self, met: Met) -> bool:
+        """Whether the device has pushed on a later cursor already. It then said all of this again, as far as it still held."""
+        return self._caller.named and met.device is not None and self._pulled < met.device.based
 
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
@@ -204,7 +215,7 @@ class Push:
         for row in order:
             key = (row.schema.name, row.row_id)
             op = Operation.UPDATE if key in met.stored else Operation.CREATE
-            barred = self._barred(row, met, coming, going)
+            barred = self._bars[key] = self._barred(row, met, coming, going)
             verdicts.append(judge_row(pusher, row, self._ground(met, key, row.schema, op, barred)))
         return verdicts
 
@@ -212,9 +223,15 @@ class Push:
         self, met: Met, key: RowKey, schema: EntitySchema, op: Operation, barred: Mapping[str, str]
     ) -> Ground:
         scope = self._caller.scope
-        permitted = self._store.reads(scope, schema) and self._store.writes(scope, schema, op)
+        readable = self._store.reads(scope, schema)
         return Ground(
-            met.stored.get(key), met.past(key), met.tombstones.get(key), key in met.foreign, barred, permitted
+            met.stored.get(key),
+            met.past(key),
+            met.tombstones.get(key),
+            key in met.foreign,
+            barred,
+            readable and self._store.writes(scope, schema, op),
+            readable,
         )
 
     def _barred(self, row: Incoming, met: Met, coming: set[RowKey], going: set[RowKey]) -> dict[str, str]:
@@ -332,34 +349,51 @@ class Push:
     async def _hold_unique(self, tx: Transaction, pusher: Pusher, met: Met, verdicts: list[Verdict]) -> None:
         """Judge again, without the values that another row has, those rows that would break a unique rule."""
         rows = {(row.schema.name, row.row_id): row for row in self.changes.rows}
+        final = {
+            (v.schema.name, v.row_id): _final(v, met.stored.get((v.schema.name, v.row_id)))
+            for v in verdicts
+            if v.write is not None and v.write.write.op is not Operation.DELETE
+        }
+        going = {(v.schema.name, v.row_id) for v in verdicts if v.write is not None} - set(final)
         taken: set[tuple[str, tuple[str, ...], tuple[Any, ...]]] = set()
+        behind: dict[RowKey, set[RowKey]] = {}
         await tx.act_as(replace(pusher.scope, whole_tenant=True, reason="is the value another row's?"))
         for place, verdict in enumerate(verdicts):
             key = (verdict.schema.name, verdict.row_id)
-            if verdict.write is None or verdict.write.write.op is Operation.DELETE or key not in rows:
+            if key not in final or key not in rows:
                 continue
             barred: dict[str, str] = {}
             for rule in verdict.schema.uniques:
-                values = _unique_values(rule, _final(verdict, met.stored.get(key)))
+                values = _unique_values(rule, final[key])
                 if values is None:
                     continue
                 mark = (verdict.schema.name, rule.fields, values)
-                if mark in taken or await self._is_taken(tx, verdict, rule, values):
+                holder = await self._holder(tx, verdict, rule, values)
+                hands_on = self._careful < 2 and holder in final and holder not in behind.get(key, ())
+                if holder is not None and hands_on and _unique_values(rule, final[holder]) != values:
+                    behind.setdefault(key, set()).add(holder)
+                    holder = None
+                if mark in taken or (holder is not None and holder not in going):
                     barred.update(dict.fromkeys((rule.when,) if rule.when else rule.fields, "duplicate"))
                 else:
                     taken.add(mark)
             if barred:
                 op = Operation.UPDATE if key in met.stored else Operation.CREATE
-                ground = self._ground(met, key, verdict.schema, op, barred)
+                ground = self._ground(met, key, verdict.schema, op, {**self._bars.get(key, {}), **barred})
                 verdicts[place] = judge_row(pusher, rows[key], ground)
         await tx.act_as(pusher.scope)
+        verdicts[:] = _in_turn(verdicts, behind)
 
-    async def _is_taken(
+    async def _holder(
         self, tx: Transaction, verdict: Verdict, rule: Unique, values: tuple[Any, ...]
-    ) -> bool:
-        where = tuple(Condition(name, Op.EQ, value) for name, value in zip(rule.fields, values, strict=True))
-        found = await tx.query(Query(verdict.schema, where, limit=1_000))
-        return any(row["id"] != verdict.row_id and (rule.when is None or row[rule.when]) for row in found)
+    ) -> RowKey | None:
+        """The row that holds these values now, where it is another."""
+        where = [Condition(name, Op.EQ, value) for name, value in zip(rule.fields, values, strict=True)]
+        if rule.when is not None:
+            where.append(Condition(rule.when, Op.EQ, True))
+        found = await tx.query(Query(verdict.schema, tuple(where), limit=2))
+        others = [row["id"] for row in found if row["id"] != verdict.row_id]
+        return (verdict.schema.name, others[0]) if others else None
 
     # -- writing down ---------------------------------------------------------------------------------------------
 
@@ -388,7 +422,7 @@ class Push:
             row_id=verdict.row_id,
             device_id=self._caller.device_id,
             number=number,
-            base=self._pusher(self._met).seen if self._met else self._pulled,
+            base=self._base_of(verdict),
             reason=verdict.reason or "",
             rules=dict(verdict.rules),
             state="open" if verdict.is_open else "settled",
@@ -404,6 +438,12 @@ class Push:
                 auto_resolved=True,
                 timestamp=self._at,
             )
+
+    def _base_of(self, verdict: Verdict) -> int:
+        if self._met is None:
+            return self._pulled
+        past = self._met.past((verdict.schema.name, verdict.row_id))
+        return self._pusher(self._met).known_from(past)
 
     def _creation(self, row: Conflict | ConflictResolution | PushReceipt | Device) -> PlannedWrite:
         schema = self._catalog.schema(type(row))
@@ -422,10 +462,11 @@ class Push:
                 seen=self._pulled,
                 issued=self._pulled,
                 pushed=number,
+                based=self._pulled,
                 last_seen=self._at,
             )
             return self._creation(device)
-        values = {"pushed": number, "last_seen": self._at}
+        values = {"pushed": number, "based": self._pulled, "last_seen": self._at}
         write = Write(self._device_schema, Operation.UPDATE, caller.device_id, values)
         return PlannedWrite(write, caller.scope, self._at)
 
@@ -475,11 +516,7 @@ def refuse_expired(number: int, head: int, horizon: int, device: Device | None) 
 def body_hash(tables: Mapping[str, TableChanges]) -> str:
     """SHA-256 of what is pushed, in hexadecimal."""
     plain = {name: [t.created, t.updated, t.deleted] for name, t in tables.items()}
-    try:
-        raw = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        raise InvalidInput("the body holds what JSON text cannot hold") from None
-    return hashlib.sha256(raw).hexdigest()
+    return hashlib.sha256(as_sent(plain)).hexdigest()
 
 
 def replace_answer(receipt: PushReceipt, answer: dict[str, Any]) -> PushReceipt:
@@ -497,6 +534,19 @@ def _unique_values(rule: Unique, row: Mapping[str, Any]) -> tuple[Any, ...] | No
         return None
     values = tuple(row.get(name) for name in rule.fields)
     return None if None in values else values
+
+
+def _in_turn(verdicts: Sequence[Verdict], behind: Mapping[RowKey, set[RowKey]]) -> list[Verdict]:
+    """The verdicts, each behind those that give up what it takes. Of such as wait for one another, the order stays."""
+    turn: list[Verdict] = []
+    done: set[RowKey] = set()
+    waiting = list(verdicts)
+    while waiting:
+        ready = [v for v in waiting if behind.get((v.schema.name, v.row_id), set()) <= done] or waiting
+        turn += ready
+        done |= {(v.schema.name, v.row_id) for v in ready}
+        waiting = [v for v in waiting if (v.schema.name, v.row_id) not in done]
+    return turn
 
 
 def _normal(kind: Any, value: Any) -> Any:

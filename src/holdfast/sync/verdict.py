@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from holdfast.changes.change import Operation, Tombstone, canonical, new_salt
+from holdfast.changes.change import Change, Operation, Tombstone, canonical, new_salt
 from holdfast.changes.devices import is_pushed_by, pushed_by
 from holdfast.engines.port import PlannedWrite, Stored, Write
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.wire import encode_wire, pushed_columns, same_on_wire
-from holdfast.sync.base import MISSING, Base, Past, base_of
+from holdfast.sync.base import MISSING, Base, Past, base_of, known_from
 from holdfast.sync.incoming import Incoming
 from holdfast.sync.merge import merge_field
 from holdfast.tenancy.scope import Scope
@@ -45,6 +45,10 @@ class Pusher:
             replace(self.scope, device=pushed_by(self.device, returns=returns)) for returns in (False, True)
         )
         object.__setattr__(self, "_scopes", scopes)
+
+    def known_from(self, past: Past) -> int:
+        """The number behind which the changes of a row are news to the device."""
+        return known_from(past, device=self.device, seen=self.seen, pulled=self.pulled)
 
     def planned(self, write: Write, *, returns: bool) -> PlannedWrite:
         """The write in this device's name."""
@@ -89,10 +93,14 @@ class Ground:
     barred: Mapping[str, str] = field(default_factory=dict)
     """Field → why it may not have the value that was sent."""
     permitted: bool = True
+    readable: bool = True
+    """Whether the role reads rows of this entity at all: if not, nothing of what stands here may show."""
 
 
 def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
     """What becomes of a row that was created or updated on the device."""
+    if not ground.readable:
+        return Verdict(row.schema, row.row_id, reason="forbidden", rejected=True, is_open=True)
     if ground.foreign or not ground.permitted:
         return _refuse(pusher, row, ground, "forbidden")
     if ground.stored is not None:
@@ -105,12 +113,15 @@ def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
 def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Ground) -> Verdict:
     """What becomes of a row that was deleted on the device."""
     verdict = Verdict(schema, row_id)
-    if ground.stored is None:
+    if not ground.readable:
+        return replace(verdict, reason="forbidden", rejected=True, is_open=True)
+    if ground.stored is None or _has_deleted_before(pusher, ground):
         return verdict
     if not ground.permitted or ground.barred:
         reason = next(iter(ground.barred.values()), "forbidden")
-        return _send_back(pusher, replace(verdict, reason=reason, rejected=True, is_open=True), ground)
-    others = [c for c in ground.past.after(pusher.seen) if not is_pushed_by(c.device, pusher.device)]
+        return _give_back(pusher, replace(verdict, reason=reason, rejected=True, is_open=True), ground)
+    known = pusher.known_from(ground.past)
+    others = [c for c in ground.past.after(known) if not is_pushed_by(c.device, pusher.device)]
     if not others:
         return replace(verdict, write=_delete(pusher, schema, row_id))
     rules = {"": schema.against_edit}
@@ -118,7 +129,15 @@ def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Gro
         return replace(
             verdict, write=_delete(pusher, schema, row_id), reason="delete_against_edit", rules=rules
         )
-    return _send_back(pusher, replace(verdict, reason="delete_against_edit", rules=rules), ground)
+    return _give_back(pusher, replace(verdict, reason="delete_against_edit", rules=rules), ground)
+
+
+def _has_deleted_before(pusher: Pusher, ground: Ground) -> bool:
+    """Whether this is a delete that comes again, and the row was made anew meanwhile."""
+    return any(
+        change.op is Operation.DELETE and is_pushed_by(change.device, pusher.device)
+        for change in ground.past.after(pusher.pulled)
+    )
 
 
 # -- a row that stands here -------------------------------------------------------------------------------------------
@@ -151,7 +170,8 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         rules[name] = declared.merge
         if not same_on_wire(declared.type, merged.value, current):
             taken[name] = merged.value
-        if not merged.pushed_stands:
+        if not merged.pushed_stands or not same_on_wire(declared.type, merged.value, pushed):
+            # What a sum or a union was made of is what the device goes on from, until it has heard of it.
             kept[name] = _plain(declared, pushed)
     if rules:
         reasons.append("edit_against_edit")
@@ -170,14 +190,22 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         return replace(verdict, write=pusher.planned(write, returns=_differs(row, final)))
     if kept:
         return replace(verdict, write=_touch(pusher, row.schema, row.row_id, kept))
-    return _send_back(pusher, verdict, ground) if _differs(row, final) else verdict
+    if not _differs(row, final) or _is_overtaken(pusher, ground):
+        return verdict
+    return _send_back(pusher, verdict, ground)
+
+
+def _is_overtaken(pusher: Pusher, ground: Ground) -> bool:
+    """Whether this device has pushed the row again since: then this is an old push, and nobody waits for an answer."""
+    latest = ground.past.latest()
+    return latest is not None and latest.number > pusher.pulled and _is_echo(pusher, latest.device)
 
 
 def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
     """Whether the device changed the field: by its own list, where it has one, and against what it had."""
     if row.listed is not None and declared.name not in row.listed:
         return False
-    if declared.name in base.kept and base.kept[declared.name] == _plain(declared, row.values[declared.name]):
+    if _plain(declared, row.values[declared.name]) in base.said.get(declared.name, ()):
         return False
     before = base.of(declared.name)
     return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
@@ -185,7 +213,7 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
     listed = row.listed is None or name in row.listed
-    return listed and base.kept.get(name) != sent
+    return listed and sent not in base.said.get(name, ())
 
 
 def _moved(base: Base, declared: FieldSchema, current: Any) -> bool:
@@ -241,12 +269,7 @@ def _without(schema: EntitySchema, whole: dict[str, Any], barred: Mapping[str, s
 
 def _meet_delete(pusher: Pusher, row: Incoming, ground: Ground, tombstone: Tombstone) -> Verdict:
     """An edit of a row that was deleted meanwhile."""
-    base = _base(pusher, row.schema, ground)
-    edited = {
-        declared.name: _plain(declared, row.values[declared.name])
-        for declared in pushed_columns(row.schema)
-        if declared.name in row.values and _is_edited(row, base, declared)
-    }
+    edited = _edits(pusher, row, ground)
     rules = {"": row.schema.against_edit}
     if edited and row.schema.against_edit == "edit_wins" and row.whole is not None and not ground.barred:
         return replace(_create(pusher, row, ground), reason="edit_against_delete", rules=rules)
@@ -281,11 +304,25 @@ def _refuse(
     if ground.stored is not None and not ground.foreign:
         if not _differs(row, ground.stored.row):
             return Verdict(row.schema, row.row_id)
-        return _send_back(pusher, verdict, ground)
+        edited = _edits(pusher, row, ground)
+        if not edited:
+            return _send_back(pusher, Verdict(row.schema, row.row_id), ground)
+        return replace(verdict, write=_touch(pusher, row.schema, row.row_id, edited))
     if _is_kept_already(pusher, row, ground, kept):
         return Verdict(row.schema, row.row_id, number=_latest(ground))
     write = Write(row.schema, Operation.DELETE, row.row_id, salt=new_salt(), touch=True, kept=kept)
     return replace(verdict, write=pusher.planned(write, returns=True))
+
+
+def _edits(pusher: Pusher, row: Incoming, ground: Ground) -> dict[str, bytes]:
+    """What the device has edited, as far as it was not kept before, in plain form or as it was sent."""
+    base = _base(pusher, row.schema, ground)
+    edited = {name: sent for name, sent in row.refused.items() if _is_news(row, base, name, sent)}
+    for declared in pushed_columns(row.schema):
+        name = declared.name
+        if name in row.values and name not in row.refused and _is_edited(row, base, declared):
+            edited[name] = _plain(declared, row.values[name])
+    return edited
 
 
 def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mapping[str, bytes]) -> bool:
@@ -304,7 +341,7 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen)
+    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.known_from(ground.past))
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
@@ -313,6 +350,19 @@ def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
     if latest is not None and latest.number > pusher.pulled and not _is_echo(pusher, latest.device):
         return replace(verdict, number=latest.number)
     return replace(verdict, write=_touch(pusher, verdict.schema, verdict.row_id, {}))
+
+
+def _give_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
+    """Let a row that the device has deleted stand, and see to it that it comes back; once, however often it is asked for."""
+    latest = ground.past.latest()
+    if latest is not None and latest.number > pusher.pulled and _is_touch_for(pusher, latest):
+        return Verdict(verdict.schema, verdict.row_id, number=latest.number)
+    return replace(verdict, write=_touch(pusher, verdict.schema, verdict.row_id, {}))
+
+
+def _is_touch_for(pusher: Pusher, change: Change) -> bool:
+    returned = change.device == pushed_by(pusher.device, returns=True)
+    return returned and change.op is Operation.UPDATE and not change.fields
 
 
 def _is_echo(pusher: Pusher, device: str | None) -> bool:

@@ -27,7 +27,7 @@ class PositionTests(EngineTests):
 
     async def _moved(self, engine: Engine, last: Position) -> Position:
         async with asyncio.timeout(10):
-            while (position := await engine.position()).moment == last.moment:
+            while (position := await engine.position()).moment == last.moment:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert position.moment > last.moment
         return position

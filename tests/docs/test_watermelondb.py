@@ -1,0 +1,39 @@
+"""The page for WatermelonDB apps: its commands, run beside a server as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.deployment import new_deployment
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "how-to" / "watermelondb.md").read_text(encoding="utf-8")
+
+
+def test_two_devices_meet() -> None:
+    if shutil.which("npm") is None:
+        pytest.fail("Node.js and npm are needed to follow this page")
+    first, second = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[:2]
+    assert first == "make up\n"
+    with new_deployment() as deployment, deployment.up() as up:
+        for folder in ("examples", "clients"):
+            ignored = shutil.ignore_patterns("node_modules")
+            shutil.copytree(ROOT / folder, deployment.folder / folder, ignore=ignored)
+        done = subprocess.run(
+            ["sh", "-eu", "-c", second],
+            cwd=deployment.folder,
+            env={**deployment.environment, "HOLDFAST_URL": up.url},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        listed = deployment.json("sync", "devices")
+        assert len(listed) == 2
+        assert all(device["named"] for device in listed)
