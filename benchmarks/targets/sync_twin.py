@@ -21,8 +21,17 @@ from benchmarks.targets.models import AccountType, Authenticated, Currency, Inst
 from benchmarks.targets.sync_statements import ADVANCE, ALL, CHANGED, DELETED, DROP, HEAD, TAKE
 
 PAGE = 1_000
-FIELDS = "name account_type institution balance currency interest_rate is_active metadata".split()
-TYPES = "text varchar varchar varchar numeric varchar numeric boolean jsonb".split()
+FIELDS = [
+    "name",
+    "account_type",
+    "institution",
+    "balance",
+    "currency",
+    "interest_rate",
+    "is_active",
+    "metadata",
+]
+TYPES = ["text", "varchar", "varchar", "varchar", "numeric", "varchar", "numeric", "boolean", "jsonb"]
 TAKE_ROWS = TAKE.format(
     columns="r.*", source=f"unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(TYPES, start=5))}) r"
 )
