@@ -49,6 +49,8 @@ class Incoming:
     refused: dict[str, bytes] = field(default_factory=dict)
     sent: dict[str, Any] = field(default_factory=dict)
     listed: frozenset[str] | None = None
+    since: frozenset[str] = frozenset()
+    """Of a created row: the columns that were edited after it was made. All others the device lets the server set."""
     whole: dict[str, Any] | None = None
     """All declared fields of a new row, but for those that the server sets; None where it cannot be made."""
 
@@ -57,7 +59,10 @@ def read_row(
     schema: EntitySchema, entity: type[Entity], row_id: UUID, raw: Mapping[str, Any], *, created: bool
 ) -> Incoming:
     """What a device says of a row."""
-    row = Incoming(schema, row_id, created, listed=None if created else _listed(raw.get("_changed")))
+    listed = _listed(raw.get("_changed"))
+    row = Incoming(schema, row_id, created, listed=None if created else listed)
+    if created:
+        row.since = listed or frozenset()
     row.sent = {f.name: raw[f.name] for f in wire_columns(schema) if f.name in raw and f.name != "id"}
     for declared in pushed_columns(schema):
         if declared.name in raw:

@@ -18,7 +18,7 @@ from holdfast.changes.devices import is_pushed_by, pushed_by
 from holdfast.engines.port import PlannedWrite, Stored, Write
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.wire import encode_wire, pushed_columns, same_on_wire
-from holdfast.sync.base import MISSING, Base, Past, base_of, known_from
+from holdfast.sync.base import MISSING, Base, Past, base_of, known_from, standing_at
 from holdfast.sync.incoming import Incoming
 from holdfast.sync.merge import merge_field
 from holdfast.tenancy.scope import Scope
@@ -149,6 +149,7 @@ def _has_deleted_before(pusher: Pusher, ground: Ground) -> bool:
 
 def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Verdict:
     base = _base(pusher, row.schema, ground)
+    given = standing_at(row.schema, stored.row, ground.past, pusher.pulled) if row.created else None
     taken: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
     rules: dict[str, str] = {}
@@ -158,7 +159,7 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
             reasons.append("invalid")
-        if name not in row.values:
+        if name not in row.values or _is_taken_over(row, given, declared):
             continue
         pushed, current = row.values[name], stored.row[name]
         same = same_on_wire(declared.type, pushed, current)
@@ -228,6 +229,15 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
         return False
     before = base.of(declared.name)
     return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
+
+
+def _is_taken_over(row: Incoming, given: Mapping[str, Any] | None, declared: FieldSchema) -> bool:
+    """Whether the device has the value from its last pull: a row that it still holds for a new one takes all over from it
+    that was not edited since it was made.
+    """
+    if given is None or declared.name in row.since:
+        return False
+    return same_on_wire(declared.type, row.values[declared.name], given[declared.name])
 
 
 def _still_has(pusher: Pusher, row: Incoming, ground: Ground, name: str) -> bool:
