@@ -24,6 +24,10 @@ from holdfast.model.types import Plain, format_instant
 FORMAT = 1
 SALT_BYTES = 16
 SALT_FIELD = "commit_salt"
+PUSHED = ".pushed"
+"""Behind a field's name in the history: a value that came with the change of that number and was not taken. It is none that
+the row ever held.
+"""
 
 
 class Operation(StrEnum):
@@ -72,6 +76,19 @@ class Change:
             "at": format_instant(self.at),
             "commitment": self.commitment.hex(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """That a row was deleted, by change `number`. It stays, behind the log, until no device can ask for it any more."""
+
+    entity: str
+    row_id: UUID
+    number: int
+    owner: UUID | None = None
+    """Whose the row was, where the entity is owned: nobody else hears of it."""
+    device: str | None = None
+    """As in the change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@
 2.  A transaction is all or nothing. Its reads come from one snapshot when it is read-only.
 3.  `lock` takes the tenant's counter before anything else of a flush is read; whoever has it is alone in writing the
     tenant's journaled rows until its transaction ends. Number order is commit order, and there are no gaps.
-4.  `write` writes rows, changes, old values and the new head in the same transaction, each row only if it still has the
-    version that the batch was planned on.
+4.  `write` writes rows, changes, old values, tombstones and the new head in the same transaction, each row only if it
+    still has the version that the batch was planned on.
 5.  A reference names a row of the same tenant, at the end of the transaction at the latest: ReferenceMissing. A unique
     rule holds within a tenant after each row that is written, in the order of the batch: Duplicate.
 6.  A journaled table refuses a write that comes by another way than a flush.
@@ -19,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +27,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from holdfast.changes.change import Change, OldValue, Operation
+from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.model.query import Query
 from holdfast.model.schema import EntitySchema
 from holdfast.model.steps import Step
@@ -51,6 +51,8 @@ class Capability(StrEnum):
     """A transaction of a thousand rows and more is atomic."""
     INGEST = "ingest"
     """Bulk ingestion of unjournaled rows."""
+    STREAM = "stream"
+    """Rows in wire form, made by the medium and handed on as they come: `Transaction.stream`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,61 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """How far a tenant is. `head` is the number of its last change, 0 before the first; tombstones at or below `horizon`
+    may have been collected.
+    """
+
+    head: int = 0
+    horizon: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What has changed: rows whose last change has a number in (after, upto]. With `device`, rows whose last change carries
+    exactly that device are left out.
+    """
+
+    after: int
+    upto: int
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some of an entity's rows, of those that the scope sees: all, or those changed `since`, or in which one of the fields
+    `differing` is neither absent nor empty (zero, false, the empty text); the two join.
+
+    `start` is an id behind which to begin. `standing` leaves out rows that have changed after that number.
+    """
+
+    schema: EntitySchema
+    since: Since | None = None
+    differing: tuple[str, ...] = ()
+    start: UUID | None = None
+    standing: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The JSON texts of some rows in wire form (`model.wire`), joined by commas; how many, and the id of the last."""
+
+    json: bytes
+    count: int
+    last: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a medium stands in its own history. `medium` names this incarnation of it (another copy, another timeline, is
+    another); within one, `moment` never falls unless the medium was taken back to an earlier state.
+    """
+
+    medium: str
+    moment: int
+
+
+@dataclass(frozen=True, slots=True)
 class RowWrite:
     """One row's write, planned: `row` is the whole new row (None: delete), `if_version` what it replaces (0: nothing)."""
 
@@ -86,12 +143,16 @@ class RowWrite:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a flush writes. For realm and unjournaled rows `changes` and `old_values` are empty and `head` is None."""
+    """What a flush writes. For realm and unjournaled rows `changes` and `old_values` are empty and `head` is None.
+
+    A change that deletes leaves a tombstone: `tombstones` has them, each replacing an earlier one of its row.
+    """
 
     writes: Sequence[RowWrite]
     changes: Sequence[Change] = ()
     old_values: Sequence[OldValue] = ()
     head: int | None = None
+    tombstones: Sequence[Tombstone] = ()
 
 
 class Transaction(Protocol):
@@ -112,8 +173,8 @@ class Transaction(Protocol):
     async def lock(self) -> int:
         """Take the tenant's counter and return the head. Raises Busy after a bounded wait."""
 
-    async def head(self) -> int:
-        """The tenant's head as this transaction sees it; 0 before the first write."""
+    async def marks(self) -> Marks:
+        """The tenant's head and horizon as this transaction sees them."""
 
     async def write(self, batch: Batch) -> None:
         """Carry the batch out. Raises StaleVersion, AlreadyExists, Duplicate, ReferenceMissing, TooLarge."""
@@ -121,8 +182,32 @@ class Transaction(Protocol):
     async def read_changes(self, after: int, *, limit: int) -> list[Change]:
         """The tenant's changes with numbers above `after`, in number order."""
 
+    async def read_row_changes(self, row_ids: Sequence[UUID], after: int) -> list[Change]:
+        """The changes with numbers above `after` of these rows, of whatever entity, in number order."""
+
     async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
         """What the row's fields held before, by number."""
+
+    async def read_history_since(
+        self, schema: EntitySchema, row_ids: Sequence[UUID], after: int
+    ) -> list[OldValue]:
+        """The old values of these rows that changes with numbers above `after` have left, by number."""
+
+    async def read_tombstones(
+        self, schema: EntitySchema, after: int, upto: int, *, limit: int
+    ) -> list[Tombstone]:
+        """The tombstones of an entity with numbers in (after, upto] that the scope may see, by number.
+
+        There may be one of a row that stands again: it was made anew under its old id.
+        """
+
+    async def find_tombstones(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Tombstone]:
+        """Those of these rows that have a tombstone which the scope may see, in no order."""
+
+    def stream(self, selection: Selection) -> AsyncIterator[Piece]:
+        """The selected rows by id, as they come, in wire form. Needs `Capability.STREAM`; close it to stop early, after
+        which the transaction can only be left.
+        """
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -186,6 +271,12 @@ class Write:
     salt: bytes = b""
     size: int = 0
     """Bytes of the values, as they were measured against the limits."""
+    touch: bool = False
+    """Give the row a new version even where nothing in it changes; delete a row that is not there, which leaves a
+    tombstone. So that devices which hold something else hear of it.
+    """
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    """Field → canonical plain value that came with the write and was not taken: kept in the history, see `changes.PUSHED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +345,14 @@ class Engine(Protocol):
 
     async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
         """Compare the medium with the declaration: tables, policies, grants, guards, plans, orphans."""
+
+    async def collect(self, tenant_id: UUID, horizon: int) -> int:
+        """Raise the tenant's horizon to `horizon` (never lower it, never beyond the head) and remove the tombstones at or
+        below it, with the maintenance role; returns how many.
+        """
+
+    async def position(self) -> Position:
+        """Where the medium stands in its own history: what a restored copy betrays itself by."""
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """Remove every row, change and old value of a tenant, with the maintenance role."""

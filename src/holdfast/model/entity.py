@@ -23,7 +23,9 @@ from pydantic.fields import FieldInfo
 from holdfast.errors import DeclarationError
 from holdfast.model.ids import new_id
 from holdfast.model.markers import Marker, Member, Merge, Ref, Sealed, ServerSet
+from holdfast.model.merging import check_merge
 from holdfast.model.policies import (
+    Bookkeeping,
     Index,
     Keep,
     Owned,
@@ -130,6 +132,8 @@ def _field(entity: type[Entity], name: str, annotation: Any, where: str) -> Fiel
     _check_markers(markers, len(found.markers()), where)
     kind = field_type(found, where=where)
     merge = cast("Merge | None", markers.get(Merge))
+    if merge is not None:
+        check_merge(merge.rule, kind, where=where)
     return FieldSchema(
         name=name,
         type=kind,
@@ -194,6 +198,7 @@ def _with_policies(entity: type[Entity], pack: str, fields: tuple[FieldSchema, .
         )
     if owned is not None:
         fields = tuple(_as_owner(entity, field) if field.name == owned.by else field for field in fields)
+    synced, bookkeeping = _one(entity, Synced), _one(entity, Bookkeeping) is not None
     return EntitySchema(
         pack=pack,
         table=entity.table,
@@ -201,10 +206,13 @@ def _with_policies(entity: type[Entity], pack: str, fields: tuple[FieldSchema, .
         visibility="owned" if owned else "shared" if shared else "realm",
         owner=owned.by if owned else None,
         write_role=shared.write if shared else "member",
-        journaled=realm is None and _one(entity, Unjournaled) is None,
-        synced=_one(entity, Synced) is not None,
+        journaled=realm is None and not bookkeeping and _one(entity, Unjournaled) is None,
+        synced=synced is not None,
         uniques=tuple(policy for policy in entity.policies if isinstance(policy, Unique)),
         indexes=tuple(policy for policy in entity.policies if isinstance(policy, Index)),
+        read_role=shared.read if shared else "viewer",
+        against_edit=synced.against_edit if synced else "delete_wins",
+        bookkeeping=bookkeeping,
     )
 
 
@@ -226,7 +234,11 @@ def _check_policies(entity: type[Entity], schema: EntitySchema) -> None:
                 )
     if not schema.journaled and schema.synced:
         raise DeclarationError(
-            "Synced needs the change log, and Unjournaled leaves it", where=entity.__name__
+            "Synced needs the change log, and this entity leaves it", where=entity.__name__
+        )
+    if schema.bookkeeping and (schema.visibility == "realm" or _one(entity, Unjournaled) is not None):
+        raise DeclarationError(
+            "Bookkeeping stands alone, without Realm or Unjournaled", where=entity.__name__
         )
     for rule in schema.uniques:
         if rule.when is not None and schema.by_name[rule.when].type.kind != "boolean":

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal
 
 RoleName = Literal["viewer", "member", "admin", "owner"]
+AgainstEdit = Literal["delete_wins", "edit_wins"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,14 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Every member of the tenant reads; `write` is the least role that changes rows."""
+    """Members of the tenant read, from the role `read` upwards; `write` is the least role that changes rows.
+
+    Roles within a tenant are held by the store on every engine. A member who comes to a role that reads gets the rows on
+    their devices, one who leaves it has them taken away.
+    """
 
     write: RoleName = "member"
+    read: RoleName = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,21 @@ class Realm:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """Devices hold copies of the rows that their user may see."""
+    """Devices hold copies of the rows that their user may see.
+
+    `against_edit` says what becomes of a row that one deletes and another edits before they meet: `delete_wins` lets it go
+    and keeps the edit in the history; `edit_wins` brings it back as it was edited.
+    """
+
+    against_edit: AgainstEdit = "delete_wins"
+
+
+@dataclass(frozen=True, slots=True)
+class Bookkeeping:
+    """A row about the platform's own work in a tenant: changed in place, without counter, change and history.
+
+    For the platform's own packs; whatever people change is journaled.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +104,4 @@ class Index:
         object.__setattr__(self, "fields", fields)
 
 
-Policy = Owned | Shared | Realm | Synced | Personal | Unjournaled | Keep | Unique | Index
+Policy = Owned | Shared | Realm | Synced | Personal | Unjournaled | Bookkeeping | Keep | Unique | Index

@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from holdfast.model.markers import MergeRule, OnDelete
-from holdfast.model.policies import Index, RoleName, Unique
+from holdfast.model.policies import AgainstEdit, Index, RoleName, Unique
 from holdfast.model.types import FieldType, InstantType, IntegerType, UuidType
 
 SYSTEM_FIELDS = ("id", "version", "created_at", "updated_at")
@@ -59,6 +59,9 @@ class EntitySchema:
     synced: bool = False
     uniques: tuple[Unique, ...] = ()
     indexes: tuple[Index, ...] = ()
+    read_role: RoleName = "viewer"
+    against_edit: AgainstEdit = "delete_wins"
+    bookkeeping: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -104,10 +107,16 @@ SYSTEM_SCHEMAS = (
 _ADAPTER: TypeAdapter[EntitySchema] = TypeAdapter(EntitySchema)
 
 
+_LATER: dict[str, Any] = {"read_role": "viewer", "against_edit": "delete_wins", "bookkeeping": False}
+"""What schemas have come to say since revisions were first written, and what one that says nothing means. Left away where
+it stands at that, so that the digest of an older schema stays what it was.
+"""
+
+
 def describe(schema: EntitySchema) -> dict[str, Any]:
     """`schema` as plain JSON values; `restore` is its inverse."""
     plain: dict[str, Any] = _ADAPTER.dump_python(schema, mode="json")
-    return plain
+    return {name: value for name, value in plain.items() if name not in _LATER or value != _LATER[name]}
 
 
 def restore(plain: dict[str, Any]) -> EntitySchema:

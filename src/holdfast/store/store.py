@@ -110,7 +110,7 @@ class Store:
     async def head(self, scope: Scope) -> int:
         """The number of the tenant's last change; 0 before the first."""
         async with self.engine.begin(scope, read_only=True) as tx:
-            return await tx.head()
+            return (await tx.marks()).head
 
     # -- reads as JSON --------------------------------------------------------------------------------------------
 
