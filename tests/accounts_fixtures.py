@@ -40,7 +40,7 @@ from holdfast.model.diff import diff, first_steps
 from holdfast.model.entity import Entity
 from holdfast.model.query import Query
 from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import CreateLog
+from holdfast.model.steps import CreateLog, CreateTombstones
 from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 
@@ -165,7 +165,11 @@ async def open_postgres(request: pytest.FixtureRequest) -> AsyncIterator[Engine]
     logins = await provision(server.admin_url, database="accounts", passwords=_PASSWORDS)
     engine = await PostgresEngine.open(logins, pool_size=10)
     try:
-        await engine.apply((*first_steps(diff((), schemas())), CreateLog()), revision="realm_1", checksum="-")
+        await engine.apply(
+            (*first_steps(diff((), schemas())), CreateLog(), CreateTombstones()),
+            revision="realm_1",
+            checksum="-",
+        )
         admin = await asyncpg.connect(logins.admin)
         await admin.execute(
             "truncate " + ", ".join(f"realm.{schema.table}" for schema in schemas()) + " cascade"

@@ -172,11 +172,31 @@ def of_policies() -> list[Mistake]:
             f"alter policy field_history_owner on holdfast.field_history using ({TENANT_POLICY}) with check ({TENANT_POLICY})",
             "holdfast.field_history: policy field_history_owner has another USING than declared",
         ),
+        Mistake(
+            "tombstones_for_all",
+            "drop policy tombstones_owner on holdfast.tombstones",
+            "holdfast.tombstones: policy tombstones_owner is missing",
+        ),
     ]
 
 
 def of_grants() -> list[Mistake]:
     return [
+        Mistake(
+            "tombstones_deleted_at_run_time",
+            "grant delete on holdfast.tombstones to {runtime}",
+            "holdfast.tombstones: {runtime} holds DELETE, which is not declared",
+        ),
+        Mistake(
+            "horizon_that_cannot_be_raised",
+            "revoke update (horizon) on holdfast.tenant_heads from {maintenance}",
+            "holdfast.tenant_heads: {maintenance} lacks UPDATE on column horizon",
+        ),
+        Mistake(
+            "head_moved_by_maintenance",
+            "grant update (head) on holdfast.tenant_heads to {maintenance}",
+            "holdfast.tenant_heads: {maintenance} holds UPDATE on column head, which is not declared",
+        ),
         Mistake(
             "truncate",
             "grant truncate on app.folders to {runtime}",

@@ -87,6 +87,40 @@ def test_12_old_values_are_their_owners(wall: Wall) -> None:
         run(runtime, text, wall.ann.tenant_id, uuid4(), wall.abe.user_id)
 
 
+def test_12_tombstones_are_their_owners(wall: Wall) -> None:
+    """Nobody learns of another's deleted row, writes a tombstone in another's name, or takes one over."""
+    text = "insert into holdfast.tombstones values (%s, 'app.folders', %s, 1, %s, null)"
+    take = " on conflict (tenant_id, entity, row_id) do update set owner_id = excluded.owner_id"
+    row_id = uuid4()
+    with wall.runtime() as runtime:
+        with refused("42501"), inside(runtime, wall.ann, flush=True):
+            run(runtime, text, wall.ann.tenant_id, row_id, wall.abe.user_id)
+        with refused("ZH001"), inside(runtime, wall.ann):
+            run(runtime, text, wall.ann.tenant_id, row_id, wall.ann.user_id)
+        with inside(runtime, wall.abe, flush=True):
+            run(runtime, text, wall.abe.tenant_id, row_id, wall.abe.user_id)
+            run(runtime, f"set local app.user_id = '{wall.ann.user_id}'")
+            assert value(runtime, "select count(*) from holdfast.tombstones") == 0
+            run(runtime, "update holdfast.tombstones set number = 2")
+            with refused("42501"), runtime.transaction():
+                run(runtime, text + take, wall.ann.tenant_id, row_id, wall.ann.user_id)
+            run(runtime, "set local app.user_id = '*'")
+            assert value(runtime, "select max(number) from holdfast.tombstones") == 1
+            runtime.rollback()
+
+
+def test_12_only_the_horizon_is_moved_by_maintenance(wall: Wall) -> None:
+    with wall.connect("maintenance") as maintenance:
+        with inside(maintenance, everyone(wall.ann), flush=True):
+            run(maintenance, "update holdfast.tenant_heads set horizon = horizon")
+        for change in (
+            "update holdfast.tenant_heads set head = head",
+            "update holdfast.tombstones set number = number",
+        ):
+            with refused("42501"), inside(maintenance, everyone(wall.ann), flush=True):
+                run(maintenance, change)
+
+
 def test_29_rows_without_a_tenant(wall: Wall) -> None:
     with wall.runtime() as runtime:
         with refused("42501"), inside(runtime, everyone(wall.ann), flush=True):

@@ -62,6 +62,9 @@ def test_09_the_log_is_only_ever_added_to(wall: Wall) -> None:
         for change in ("update holdfast.field_history set field = ''", "delete from holdfast.tenant_heads"):
             with refused("42501"), inside(runtime, everyone(wall.ann), flush=True):
                 run(runtime, change)
+        for change in ("delete from holdfast.tombstones", "truncate holdfast.tombstones"):
+            with refused("42501"), inside(runtime, everyone(wall.ann), flush=True):
+                run(runtime, change)
 
 
 def test_14_switching_roles(wall: Wall) -> None:

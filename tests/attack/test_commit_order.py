@@ -127,7 +127,7 @@ class Reader:
 
     async def read(self) -> None:
         async with self.store.engine.begin(everyone(self.scope), read_only=True) as tx:
-            head = await tx.head()
+            head = (await tx.marks()).head
             changes = await tx.read_changes(len(self.log), limit=100_000)
         assert [change.number for change in changes] == list(range(len(self.log) + 1, head + 1))
         if changes:

@@ -372,6 +372,7 @@ TENANT_TABLES = [
     "holdfast.tenant_heads",
     "holdfast.changes",
     "holdfast.field_history",
+    "holdfast.tombstones",
 ]
 
 

@@ -28,7 +28,14 @@ TENANTS = 30
 FOLDERS = CATALOG.schema(Folder)
 NOTICES = CATALOG.schema(Notice)
 SETTINGS = ("app.tenant_id", "app.user_id", "app.flush")
-TABLES = ("app.folders", "app.notices", "app.readings", "holdfast.tenant_heads", "holdfast.changes")
+TABLES = (
+    "app.folders",
+    "app.notices",
+    "app.readings",
+    "holdfast.tenant_heads",
+    "holdfast.changes",
+    "holdfast.tombstones",
+)
 
 
 @pytest.mark.parametrize("table", TABLES)

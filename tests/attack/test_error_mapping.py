@@ -194,7 +194,7 @@ async def test_a_failed_transaction_takes_no_more(wall: Wall) -> None:
             async with store.engine.begin(wall.ann) as tx:
                 with pytest.raises(InvalidInput), translated():
                     await tx.connection.execute("select 1 / 0")  # type: ignore[attr-defined]
-                await tx.head()
+                await tx.marks()
 
 
 @pytest.mark.parametrize(

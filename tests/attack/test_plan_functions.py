@@ -198,7 +198,7 @@ async def test_a_column_that_a_newer_release_adds_to_the_log_does_not_disturb_th
     """Nothing of ours reads or writes the log by the position of its columns outside the generated updates."""
     added = "alter table holdfast.{0} add column extra text; alter table holdfast.{0} alter column extra set default 'x'"
     with wall.connect("admin") as admin:
-        for table in ("changes", "field_history"):
+        for table in ("changes", "field_history", "tombstones", "tenant_heads"):
             run(admin, added.format(table))
         try:
             async with wall.store(pool_size=1) as store:
@@ -212,6 +212,7 @@ async def test_a_column_that_a_newer_release_adds_to_the_log_does_not_disturb_th
                     last = (await tx.read_changes(0, limit=10_000))[-4:]
                     assert [change.op.value for change in last] == ["c", "c", "d", "d"]
                     assert len(await tx.read_history(NOTICES, notices[0].id)) == 4
+                    assert len(await tx.find_tombstones(NOTICES, [n.id for n in notices])) == 2
         finally:
-            for table in ("changes", "field_history"):
+            for table in ("changes", "field_history", "tombstones", "tenant_heads"):
                 run(admin, f"alter table holdfast.{table} drop column extra")

@@ -24,7 +24,7 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.diff import in_reference_order
 from holdfast.model.entity import Entity
 from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, Step
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, Step
 from holdfast.tenancy.scope import Scope
 from tests.attack.entities import APP, REALM, Folder, Membership, Notice, Paper, Reading, Tenant
 
@@ -171,7 +171,7 @@ def steps(catalog: Catalog = CATALOG) -> list[Step]:
     ordered = in_reference_order(catalog)
     realm = [schema for schema in ordered if schema.visibility == "realm"]
     rows = [schema for schema in ordered if schema.visibility != "realm"]
-    made: list[Step] = [*(CreateEntity(schema) for schema in realm), CreateLog()]
+    made: list[Step] = [*(CreateEntity(schema) for schema in realm), CreateLog(), CreateTombstones()]
     for schema in rows:
         made += [CreateEntity(schema), CreatePlans(schema)]
     return made

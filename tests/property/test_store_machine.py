@@ -130,10 +130,12 @@ class Side:
         world, scope = self.world, self.scopes[name]
         async with world.engine.begin(scope, read_only=True) as tx:
             state: dict[str, Any] = {
-                "head": await tx.head(),
+                "head": (await tx.marks()).head,
                 "changes": await tx.read_changes(after, limit=1_000),
             }
             for entity in ENTITIES:
+                graves = await tx.find_tombstones(CATALOG.schema(entity), IDS[entity])
+                state[f"tombstones of {entity.table}"] = sorted(graves, key=lambda grave: grave.number)
                 found = await tx.batch_get(CATALOG.schema(entity), IDS[entity])
                 state[entity.table] = [
                     stored and (_plain(entity, stored.row), stored.salt) for stored in found

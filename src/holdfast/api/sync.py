@@ -36,6 +36,8 @@ MAX_STREAM: Final = 3_600.0
 """After so many seconds a stream of events ends, and its device comes again."""
 _MAX_KEY: Final = 200
 
+Who = Annotated[Scope, Depends(current_scope)]
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -89,8 +91,6 @@ def _add_wire(router: APIRouter, hub: Hub) -> None:
 
 
 def _add_inbox(router: APIRouter, inbox: Inbox) -> None:
-    Who = Annotated[Scope, Depends(current_scope)]  # noqa: N806
-
     @router.get("/conflicts", openapi_extra=_BEARER)
     async def conflicts(
         who: Who,

@@ -35,7 +35,7 @@ class CursorTag:
 
     def cursor(self, number: int) -> int:
         """The cursor at this number."""
-        if not 0 <= number < 2**NUMBER_BITS:
+        if not 0 <= number < 1 << NUMBER_BITS:
             raise ValueError("a change's number has at most 41 bits")
         return (self.tag << NUMBER_BITS) | number
 
@@ -43,4 +43,4 @@ class CursorTag:
         """The number of a cursor. Raises CursorExpired for one with another tag."""
         if cursor >> NUMBER_BITS != self.tag:
             raise CursorExpired("this cursor is of another store, user or tenant, or from before a restore")
-        return cursor & (2**NUMBER_BITS - 1)
+        return cursor & ((1 << NUMBER_BITS) - 1)

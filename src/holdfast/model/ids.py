@@ -16,7 +16,7 @@ import uuid_utils.compat
 _DEVICE_ID = re.compile(r"[0-9A-Za-z]{16}\Z")
 _CANONICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 # Version 8 in the high nibble of byte 6, the RFC 9562 variant in the high bits of byte 8; the rest names our layout.
-_TAG = b"\x87\x5d\xb4\x64"
+TAG = b"\x87\x5d\xb4\x64"
 
 
 def new_id() -> UUID:
@@ -33,14 +33,14 @@ def parse_id(text: str) -> UUID:
         return UUID(text)
     if _DEVICE_ID.match(text):
         raw = base64.b64decode(text)
-        return UUID(bytes=raw[:6] + _TAG + raw[6:])
+        return UUID(bytes=raw[:6] + TAG + raw[6:])
     raise ValueError("not a canonical UUID, nor a device id of 16 letters and digits")
 
 
 def device_spelling(row_id: UUID) -> str | None:
     """The 16 characters that a device made for this row, or None where the id was not made by a device."""
     raw = row_id.bytes
-    if raw[6:10] != _TAG:
+    if raw[6:10] != TAG:
         return None
     text = base64.b64encode(raw[:6] + raw[10:]).decode()
     return text if _DEVICE_ID.match(text) else None

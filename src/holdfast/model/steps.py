@@ -24,6 +24,16 @@ class CreateLog:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateTombstones:
+    """What outlives a deleted row for those who hold a copy of it, and each tenant's horizon below which it is gone."""
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+        return "create the tombstones and the tenants' horizons"
+
+
+@dataclass(frozen=True, slots=True)
 class CreateEntity:
     """A table with its keys, references, indexes, row policies, grants and guard."""
 
@@ -59,10 +69,11 @@ class DropPlans:
         return f"drop the hot paths of {self.schema.name} ({self.schema.digest})"
 
 
-Step = CreateLog | CreateEntity | CreatePlans | DropPlans
+Step = CreateLog | CreateTombstones | CreateEntity | CreatePlans | DropPlans
 
 _KINDS = {
     "create_log": CreateLog,
+    "create_tombstones": CreateTombstones,
     "create_entity": CreateEntity,
     "create_plans": CreatePlans,
     "drop_plans": DropPlans,
@@ -72,7 +83,9 @@ _KINDS = {
 def describe_step(step: Step) -> dict[str, Any]:
     """The step as plain JSON values, as it stands in a revision file."""
     kind = next(name for name, known in _KINDS.items() if isinstance(step, known))
-    return {"step": kind} if isinstance(step, CreateLog) else {"step": kind, "schema": describe(step.schema)}
+    if isinstance(step, CreateLog | CreateTombstones):
+        return {"step": kind}
+    return {"step": kind, "schema": describe(step.schema)}
 
 
 def restore_step(plain: Mapping[str, Any]) -> Step:
@@ -82,7 +95,7 @@ def restore_step(plain: Mapping[str, Any]) -> Step:
         raise SchemaError(
             "a revision asks for a step that this release does not know", where=str(plain.get("step"))[:64]
         )
-    step: Step = CreateLog() if kind is CreateLog else kind(restore(plain["schema"]))
+    step: Step = kind(restore(plain["schema"])) if "schema" in plain else kind()
     return step
 
 

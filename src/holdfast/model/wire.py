@@ -112,7 +112,7 @@ def same_on_wire(kind: FieldType, one: Any, other: Any) -> bool:
 
 def _decimal_number(value: Decimal) -> int | float:
     """The JSON number, a whole one without a point: `12.50` is 12.5, and `12.00` is 12, as JavaScript prints them."""
-    return int(value) if value == value.to_integral_value() else float(value)
+    return int(value) if value == value.to_integral_value() and abs(value) <= MAX_EXACT else float(value)
 
 
 def _json_float(value: float) -> int | float:

@@ -21,14 +21,14 @@ _ACTIONS = {
 def authorize_read(scope: Scope, schema: EntitySchema) -> None:
     """Raises Forbidden where the role may not read."""
     _check_realm(scope, schema)
-    if not allows(scope.role, Permission.READ):
-        raise Forbidden("this role may not read rows", where=schema.name)
+    if not allows(scope.role, Permission.READ) or scope.role < Role(schema.read_role):
+        raise Forbidden("this role may not read rows of this entity", where=schema.name)
 
 
 def authorize_write(scope: Scope, schema: EntitySchema, op: Operation) -> None:
     """Raises Forbidden where the role may not do `op`, NotSupported for a row that only bulk ingestion writes."""
     _check_realm(scope, schema)
-    if not schema.journaled and schema.visibility != "realm":
+    if not (schema.journaled or schema.bookkeeping or schema.visibility == "realm"):
         raise NotSupported(
             "unjournaled rows are appended in bulk", where=schema.name, hint="Use store.ingest(…)."
         )
@@ -39,8 +39,8 @@ def authorize_write(scope: Scope, schema: EntitySchema, op: Operation) -> None:
 def authorize_ingest(scope: Scope, schema: EntitySchema) -> None:
     """Raises Forbidden where the role may not append rows, NotSupported for rows that go through a session."""
     _check_realm(scope, schema)
-    if schema.journaled:
-        raise NotSupported("journaled rows go through a session", where=schema.name)
+    if schema.journaled or schema.bookkeeping:
+        raise NotSupported("rows of this entity go through a session", where=schema.name)
     if not allows(scope.role, Permission.CREATE) or scope.role < Role(schema.write_role):
         raise Forbidden("this role may not append rows of this entity", where=schema.name)
 

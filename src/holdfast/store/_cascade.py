@@ -12,12 +12,14 @@ from dataclasses import replace
 from uuid import UUID
 
 from holdfast.changes.change import Operation
+from holdfast.changes.devices import returning
 from holdfast.engines.port import PlannedWrite, Row, Transaction, Write
 from holdfast.errors import Conflict, StillReferenced, TooLarge
 from holdfast.model.catalog import Catalog, Referrer
 from holdfast.model.query import Condition, Key, Op, Query
 from holdfast.model.schema import EntitySchema
 from holdfast.store.deciding import RowKey
+from holdfast.tenancy.scope import Scope
 
 _PAGE = 1_000
 MAX_CASCADE = 100_000
@@ -57,7 +59,8 @@ class _Search:
         """Find what goes with a row that the session deletes, if its scope may."""
         if not await self._goes(deleted):
             return
-        root = replace(deleted, scope=replace(deleted.scope, whole_tenant=True, reason="cascade"))
+        scope = replace(_returning(deleted.scope), whole_tenant=True, reason="cascade")
+        root = replace(deleted, scope=scope)
         await self._tx.act_as(root.scope)
         path = [(root, await self._referring(root.write))]
         while path:
@@ -136,7 +139,8 @@ class _Search:
         empty = self._own_empty.get(key_of(planned))
         if empty is None:
             return planned
-        return replace(planned, write=replace(planned.write, values={**planned.write.values, **empty}))
+        write = replace(planned.write, values={**planned.write.values, **empty})
+        return replace(planned, write=write, scope=_returning(planned.scope))
 
     async def _referring(self, deleted: Write) -> deque[Reference]:
         found: deque[Reference] = deque()
@@ -157,6 +161,11 @@ class _Search:
 
 def _rows_query(schema: EntitySchema, field: str, row_id: UUID, after: Key | None) -> Query:
     return Query(schema, (Condition(field, Op.EQ, row_id),), limit=_PAGE, after=after)
+
+
+def _returning(scope: Scope) -> Scope:
+    """For what a device did not send, though it follows from what it sent."""
+    return replace(scope, device=returning(scope.device))
 
 
 def key_of(planned: PlannedWrite) -> RowKey:

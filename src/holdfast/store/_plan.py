@@ -1,4 +1,6 @@
-"""What a write does to a row that stands there: the new row, the change, the old values. Pure."""
+"""What a write does to a row that stands there: the new row, the change, the old values, the tombstone. Pure, but for the
+salt of a row that never was.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,28 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
-from holdfast.changes.change import SALT_FIELD, Change, OldValue, Operation, canonical, commitment, value_hash
+from holdfast.changes.change import (
+    PUSHED,
+    SALT_FIELD,
+    Change,
+    OldValue,
+    Operation,
+    Tombstone,
+    canonical,
+    commitment,
+    new_salt,
+    value_hash,
+)
 from holdfast.engines.port import Outcome, PlannedWrite, Row, RowWrite, Stored, Write
 from holdfast.errors import NotFound, StaleVersion
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.tenancy.scope import Scope
 
 _TICK = timedelta(microseconds=1)
+
+Mark = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
@@ -26,15 +42,16 @@ class FlushPlan:
     writes: list[tuple[Scope, RowWrite]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     old_values: list[OldValue] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> Mark:
         """The plan as it stands, to go back to."""
-        return self.head, len(self.changes), len(self.old_values)
+        return self.head, len(self.changes), len(self.old_values), len(self.tombstones)
 
-    def back_to(self, mark: tuple[int, int, int]) -> None:
+    def back_to(self, mark: Mark) -> None:
         """Forget what was planned since `mark`."""
-        self.head, changes, old_values = mark
-        del self.changes[changes:], self.old_values[old_values:]
+        self.head, changes, old_values, tombstones = mark
+        del self.changes[changes:], self.old_values[old_values:], self.tombstones[tombstones:]
         self.writes.clear()
 
     def take_writes(self) -> list[tuple[Scope, list[RowWrite]]]:
@@ -49,14 +66,17 @@ class FlushPlan:
 def plan_write(
     plan: FlushPlan | None, planned: PlannedWrite, stored: Stored | None
 ) -> tuple[RowWrite | None, Outcome]:
-    """Plan one write on the row as it stands, entering it in `plan` (None: the entity is not journaled).
+    """Plan one write on the row as it stands, entering it in `plan` (None: there is no log to enter it in).
 
-    Raises NotFound or StaleVersion. A change that changes nothing writes nothing and has no number.
+    Raises NotFound or StaleVersion. A change that changes nothing writes nothing and has no number, unless the write is a
+    touch or has values to keep. A row of an entity that is not journaled is entered without a change.
     """
     write = planned.write
     if write.op is Operation.CREATE:
         return _record(plan, planned, None, _created(write, planned.at), write.salt)
     if stored is None:
+        if plan is not None and _is_touch_of_nothing(write):
+            return None, _journal(plan, planned, None, None, write.salt or new_salt())
         raise NotFound(where=write.schema.name)
     if write.if_version is not None and stored.row["version"] != write.if_version:
         raise StaleVersion(where=write.schema.name)
@@ -64,7 +84,7 @@ def plan_write(
         return _record(plan, planned, stored.row, None, stored.salt)
     fields = write.schema.by_name
     changed = {n: value for n, value in write.values.items() if _differ(fields[n], stored.row[n], value)}
-    if not changed:
+    if not (changed or write.touch or write.kept):
         return None, Outcome(stored.row["version"], None, row=stored.row)
     return _record(plan, planned, stored.row, _updated(stored.row, changed, planned.at), stored.salt)
 
@@ -85,16 +105,50 @@ def _record(
     replaced = 0 if old is None else old["version"]
     version = replaced + 1
     physical = RowWrite(write.schema, write.row_id, new, replaced, salt)
-    if plan is None:
+    if plan is not None:
+        plan.writes.append((planned.scope, physical))
+    if plan is None or not write.schema.journaled:
         return physical, Outcome(version, None, row=new)
+    return physical, _journal(plan, planned, old, new, salt)
+
+
+def _is_touch_of_nothing(write: Write) -> bool:
+    """Whether a row that is not there is deleted all the same."""
+    deletes = write.op is Operation.DELETE and write.touch and write.schema.journaled
+    return deletes and write.if_version in (None, 0)
+
+
+def _journal(
+    plan: FlushPlan, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes
+) -> Outcome:
+    """Enter a write's change, its old and its kept values and its tombstone, under the next number."""
+    write = planned.write
+    version = 1 if old is None else old["version"] + 1
+    owner = _owner(planned, old, new)
     plan.head += 1
-    plan.writes.append((planned.scope, physical))
     plan.changes.append(_change(plan.head, planned, old, new, salt, version))
     if old is not None:
         plan.old_values.extend(_old_values(plan.head, write.schema, old, new))
     if new is None:
-        plan.old_values.append(_last_salt(plan.head, physical, old))
-    return physical, Outcome(version, plan.head, row=new)
+        plan.old_values.append(_last_salt(plan.head, write, salt, owner))
+        plan.tombstones.append(
+            Tombstone(write.schema.name, write.row_id, plan.head, owner, planned.scope.device)
+        )
+    plan.old_values.extend(
+        OldValue(write.schema.name, write.row_id, plan.head, name + PUSHED, value, owner)
+        for name, value in sorted(write.kept.items())
+    )
+    return Outcome(version, plan.head, row=new)
+
+
+def _owner(planned: PlannedWrite, old: Row | None, new: Row | None) -> UUID | None:
+    """Whose the row is; of one that never was, whoever tried."""
+    name = planned.write.schema.owner
+    if name is None:
+        return None
+    row = old or new
+    owner: UUID | None = planned.scope.user_id if row is None else row[name]
+    return owner
 
 
 def _change(
@@ -149,11 +203,10 @@ def _old_values(number: int, schema: EntitySchema, old: Row, new: Row | None) ->
     ]
 
 
-def _last_salt(number: int, deleted: RowWrite, old: Row | None) -> OldValue:
+def _last_salt(number: int, deleted: Write, salt: bytes, owner: UUID | None) -> OldValue:
     """The row's salt goes where its values go, or the commitments of its changes could never be opened again."""
-    salt = canonical(base64.b64encode(deleted.salt).decode())
-    owner = old[deleted.schema.owner] if old is not None and deleted.schema.owner else None
-    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, salt, owner)
+    kept = canonical(base64.b64encode(salt).decode())
+    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, kept, owner)
 
 
 def _plain(schema: EntitySchema, name: str, value: Any) -> Any:

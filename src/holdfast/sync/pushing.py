@@ -150,7 +150,7 @@ class Push:
 
     async def decide(self, tx: Transaction, head: int, refused: Mapping[RowKey, HoldfastError]) -> Decided:
         """See `Decider`."""
-        if self._met is None:
+        if self._met is None or not refused:  # asked anew, and not once more: the flush was tried again
             self._met = await self._meet(tx, head)
         met = self._met
         pusher = self._pusher(met)
@@ -169,7 +169,8 @@ class Push:
 
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
-        seen = device.seen if device is not None else self._pulled
+        # One that showed no cursor had nothing before this pull.
+        seen = device.seen if device is not None and device.seen else self._pulled
         return Pusher(
             caller.scope, caller.device_id, caller.named, self._pulled, min(seen, self._pulled), self._at
         )

@@ -25,6 +25,7 @@ from holdfast.engines.port import (
     ListPlan,
     Outcome,
     Plan,
+    Position,
     R,
     Row,
     Transaction,
@@ -137,6 +138,14 @@ class WithoutPlans:
     async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
         """See the port."""
         return await self._engine.inspect(schemas)
+
+    async def collect(self, tenant_id: UUID, horizon: int) -> int:
+        """See the port."""
+        return await self._engine.collect(tenant_id, horizon)
+
+    async def position(self) -> Position:
+        """See the port."""
+        return await self._engine.position()
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""

@@ -19,7 +19,7 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.diff import diff, first_steps
 from holdfast.model.pack import Pack
 from holdfast.model.schema import MEMBERS, FieldSchema
-from holdfast.model.steps import CreateEntity, checksum, describe_step, replay, restore_step
+from holdfast.model.steps import CreateEntity, CreatePlans, checksum, describe_step, replay, restore_step
 from holdfast.model.types import BooleanType
 from holdfast.packs.finance import PACK
 
@@ -38,7 +38,13 @@ def test_the_sum_of_the_revisions_is_the_declaration() -> None:
 
 
 def test_people_come_before_the_log_and_the_log_before_tenants_rows() -> None:
-    assert [revision.id for revision in shipped()] == ["realm_0001", "core_0001", "finance_0001"]
+    assert [revision.id for revision in shipped()] == [
+        "realm_0001",
+        "core_0001",
+        "core_0002",
+        "finance_0001",
+        "finance_0002",
+    ]
 
 
 @pytest.mark.parametrize("package", FOLDERS)
@@ -60,11 +66,13 @@ def test_steps_survive_being_written_down() -> None:
 
 
 def test_a_declaration_that_has_moved_on_is_told_field_by_field() -> None:
-    first, *rest = shipped()[-1].steps
+    *others, told, again = shipped()
+    assert told.id == "finance_0001"
+    first, *rest = told.steps
     assert isinstance(first, CreateEntity)
     extra = FieldSchema("seen", BooleanType())
     older = replace(first.schema, fields=(*first.schema.fields, extra))
-    revisions = [*shipped()[:-1], Revision("finance_0001", "finance", "", (CreateEntity(older), *rest))]
+    revisions = [*others, Revision("finance_0001", "finance", "", (CreateEntity(older), *rest)), again]
     with pytest.raises(SchemaError, match="seen is gone"):
         migrate.check_declared(revisions, CATALOG)
 
@@ -73,7 +81,7 @@ async def test_up_applies_what_is_pending_once() -> None:
     engine, told = MemoryEngine(), list[str]()
     assert await migrate.up(engine, PACKS, CATALOG, progress=told.append) == [r.id for r in shipped()]
     assert await migrate.up(engine, PACKS, CATALOG) == []
-    assert len(told) == 3
+    assert len(told) == len(shipped())
     assert set(engine.data.tables) == {schema.name for schema in CATALOG}
 
 
@@ -97,7 +105,18 @@ def test_a_pack_without_files_gets_its_first_revision_from_the_declaration() -> 
     bare = [(PACK.name, [schema for schema in CATALOG if schema.pack == PACK.name])]
     revision = load_revisions(FOLDERS[:1], bare)[-1]
     assert set(replay(revision.steps)) == {schema.name for _, schemas in bare for schema in schemas}
-    assert revision.checksum == shipped()[-1].checksum
+    assert revision.checksum == next(r.checksum for r in shipped() if r.id == "finance_0001")
+
+
+def test_plans_are_made_again_for_the_schemas_that_stand() -> None:
+    """The digests of tables that were made before schemas had more to say are what they were."""
+    by_id = {revision.id: revision for revision in shipped()}
+    made = [step.schema for step in by_id["finance_0001"].steps if isinstance(step, CreatePlans)]
+    again = [step.schema for step in by_id["finance_0002"].steps if isinstance(step, CreatePlans)]
+    assert again == made
+    assert (
+        [s.digest for s in again] == [s.digest for s in made] == [CATALOG.schema(s.name).digest for s in made]
+    )
 
 
 def test_a_revision_that_depends_on_nothing_known_is_refused() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from holdfast.changes.change import Change, OldValue
-from holdfast.engines.port import Stored
+from holdfast.changes.change import Change, OldValue, Tombstone
+from holdfast.engines.port import Marks, Stored
 
 Key = tuple[UUID, UUID]
+Grave = tuple[str, UUID]
+"""Entity and row of a tombstone."""
 
 
 class Table(dict[Key, Stored]):
@@ -46,10 +48,17 @@ class Data:
     heads: dict[UUID, int] = field(default_factory=dict)
     changes: dict[UUID, list[Change]] = field(default_factory=dict)
     old_values: dict[UUID, list[OldValue]] = field(default_factory=dict)
+    tombstones: dict[UUID, dict[Grave, Tombstone]] = field(default_factory=dict)
+    horizons: dict[UUID, int] = field(default_factory=dict)
+    commits: int = 0
+
+    def marks(self, tenant_id: UUID) -> Marks:
+        """How far a tenant is."""
+        return Marks(self.heads.get(tenant_id, 0), self.horizons.get(tenant_id, 0))
 
     def forget(self, tenant_id: UUID) -> None:
-        """Drop a tenant's log, history and counter."""
-        for store in (self.heads, self.changes, self.old_values):
+        """Drop a tenant's log, history, tombstones and counter."""
+        for store in (self.heads, self.horizons, self.changes, self.old_values, self.tombstones):
             store.pop(tenant_id, None)
 
 

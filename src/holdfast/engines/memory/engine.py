@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from holdfast.engines.memory.data import Data, Table
 from holdfast.engines.memory.reader import MemoryReader
 from holdfast.engines.memory.transaction import MemoryTransaction
-from holdfast.engines.port import Capability, Inspection, Limits, Plan, R, Row
+from holdfast.engines.port import Capability, Inspection, Limits, Plan, Position, R, Row
 from holdfast.errors import Busy, MigrationsPending, NotSupported
 from holdfast.model.schema import EntitySchema
 from holdfast.model.steps import CreateEntity, Step
@@ -36,6 +36,7 @@ class MemoryEngine:
         self.schemas: dict[str, EntitySchema] = {}
         self.readers: set[MemoryReader] = set()
         self._ledger: dict[str, str] = {}
+        self._medium = f"memory:{uuid4()}"
         self._locks: dict[UUID, asyncio.Lock] = {}
         self._lock_timeout = lock_timeout
 
@@ -103,6 +104,24 @@ class MemoryEngine:
         ]
         rows = sum(len(table) for table in self.data.tables.values())
         return Inspection({"rows": rows}, tuple(missing))
+
+    async def collect(self, tenant_id: UUID, horizon: int) -> int:
+        """See the port."""
+        marks = self.data.marks(tenant_id)
+        reached = max(marks.horizon, min(horizon, marks.head))
+        graves = self.data.tombstones.get(tenant_id, {})
+        gone = [grave for grave, tombstone in graves.items() if tombstone.number <= reached]
+        for grave in gone:
+            for reader in self.readers:
+                reader.keep_grave(tenant_id, grave, graves[grave])
+            del graves[grave]
+        if tenant_id in self.data.heads:
+            self.data.horizons[tenant_id] = reached
+        return len(gone)
+
+    async def position(self) -> Position:
+        """Where it stands: the commits since it was made. Another engine is another medium."""
+        return Position(self._medium, self.data.commits)
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""

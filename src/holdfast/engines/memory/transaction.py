@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from holdfast.changes.change import Change, OldValue
+from holdfast.changes.change import Change, OldValue, Tombstone
 from holdfast.engines.memory.data import Key, Table, member
 from holdfast.engines.memory.order import after_key, matches, sort_key
-from holdfast.engines.port import Batch, Row, RowWrite, Stored
+from holdfast.engines.port import Batch, Marks, Piece, Row, RowWrite, Selection, Stored
 from holdfast.errors import (
     AlreadyExists,
     Duplicate,
     Forbidden,
     HoldfastError,
+    NotSupported,
     ReferenceMissing,
     StaleVersion,
     TooLarge,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.engines.memory.engine import MemoryEngine
 
 MEMBERSHIPS = "realm.memberships"
+_K = TypeVar("_K", OldValue, Tombstone)
 
 
 class MemoryTransaction:
@@ -69,23 +71,55 @@ class MemoryTransaction:
         rows = [row for row in rows if after_key(row, query)]
         return copy.deepcopy(rows[: query.limit])
 
-    async def head(self) -> int:
-        return self._engine.data.heads.get(self._scope.tenant_id, 0)
+    async def marks(self) -> Marks:
+        return self._engine.data.marks(self._scope.tenant_id)
 
     async def lock(self) -> int:
         if self._held is None:
             self._held = await self._engine.acquire(self._scope.tenant_id)
-        return await self.head()
+        return (await self.marks()).head
 
     async def read_changes(self, after: int, *, limit: int) -> list[Change]:
         changes = self._engine.data.changes.get(self._scope.tenant_id, [])
         return [change for change in changes if change.number > after][:limit]
 
+    async def read_row_changes(self, row_ids: Sequence[UUID], after: int) -> list[Change]:
+        changes = self._engine.data.changes.get(self._scope.tenant_id, [])
+        wanted = set(row_ids)
+        return [change for change in changes if change.number > after and change.row_id in wanted]
+
     async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
+        return await self.read_history_since(schema, [row_id], 0)
+
+    async def read_history_since(
+        self, schema: EntitySchema, row_ids: Sequence[UUID], after: int
+    ) -> list[OldValue]:
         values = self._engine.data.old_values.get(self._scope.tenant_id, [])
-        everyone = self._scope.whole_tenant
-        mine = [value for value in values if everyone or value.owner in (None, self._scope.user_id)]
-        return [value for value in mine if value.entity == schema.name and value.row_id == row_id]
+        mine = _of_rows(schema, row_ids, [value for value in values if value.number > after])
+        return [value for value in mine if self._may_know(value)]
+
+    async def read_tombstones(
+        self, schema: EntitySchema, after: int, upto: int, *, limit: int
+    ) -> list[Tombstone]:
+        found = [
+            tombstone
+            for tombstone in self._tombstones()
+            if tombstone.entity == schema.name and after < tombstone.number <= upto
+        ]
+        return sorted(filter(self._may_know, found), key=lambda tombstone: tombstone.number)[:limit]
+
+    async def find_tombstones(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Tombstone]:
+        return [t for t in _of_rows(schema, row_ids, list(self._tombstones())) if self._may_know(t)]
+
+    def _tombstones(self) -> Iterator[Tombstone]:
+        yield from self._engine.data.tombstones.get(self._scope.tenant_id, {}).values()
+
+    def _may_know(self, of_a_row: OldValue | Tombstone) -> bool:
+        return self._scope.whole_tenant or of_a_row.owner in (None, self._scope.user_id)
+
+    def stream(self, selection: Selection) -> AsyncIterator[Piece]:
+        """This engine makes no wire form by itself."""
+        raise NotSupported("the memory engine does not stream", where=selection.schema.name)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -99,7 +133,11 @@ class MemoryTransaction:
     def _count(self, batch: Batch) -> None:
         limits = self._engine.limits
         self._items += (
-            len(batch.writes) + len(batch.changes) + len(batch.old_values) + (batch.head is not None)
+            len(batch.writes)
+            + len(batch.changes)
+            + len(batch.old_values)
+            + len(batch.tombstones)
+            + (batch.head is not None)
         )
         if limits.transaction_items is not None and self._items > limits.transaction_items:
             raise TooLarge(f"a transaction of this engine has at most {limits.transaction_items} items")
@@ -147,9 +185,9 @@ class MemoryTransaction:
             self._check_references(self._schemas[name])
         self._check_referrers()
         self._check_membership()
-        if self._held is None:
-            self._plan_again()
+        self._plan_again()
         data = self._engine.data
+        data.commits += bool(self._overlay or self._log)
         for name, rows in self._overlay.items():
             for key, stored in rows.items():
                 for reader in self._engine.readers:
@@ -160,6 +198,15 @@ class MemoryTransaction:
             data.heads[tenant] = batch.head or 0
             data.changes.setdefault(tenant, []).extend(batch.changes)
             data.old_values.setdefault(tenant, []).extend(batch.old_values)
+            for tombstone in batch.tombstones:
+                self._bury(tombstone)
+
+    def _bury(self, tombstone: Tombstone) -> None:
+        grave = tombstone.entity, tombstone.row_id
+        graves = self._engine.data.tombstones.setdefault(self._scope.tenant_id, {})
+        for reader in self._engine.readers:
+            reader.keep_grave(self._scope.tenant_id, grave, graves.get(grave))
+        graves[grave] = tombstone
 
     def release(self) -> None:
         """Give the tenant's lock back."""
@@ -218,13 +265,18 @@ class MemoryTransaction:
                         raise ReferenceMissing(where=f"{name}.{field.name}")
 
     def _plan_again(self) -> None:
-        """Without the counter, another transaction may have come first: all must still hold on what stands now."""
+        """Where no counter keeps others away, one may have come first: all must still hold on what stands now."""
+        open_to_others = {
+            name for name in self._overlay if self._held is None or not self._schemas[name].journaled
+        }
         for (name, key), version in self._planned_on.items():
+            if name not in open_to_others:
+                continue
             there = self._engine.data.tables[name].get(key)
             if version != (0 if there is None else there.row["version"]):
                 raise StaleVersion(where=name) if version else AlreadyExists(where=name)
-        for name, rows in self._overlay.items():
-            for key, stored in rows.items():
+        for name in open_to_others:
+            for key, stored in list(self._overlay[name].items()):
                 if stored is not None:
                     self.put_row(self._schemas[name], key, stored.row, stored.salt)
 
@@ -270,6 +322,11 @@ class MemoryTransaction:
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:
                 yield key, new
+
+
+def _of_rows(schema: EntitySchema, row_ids: Collection[UUID], known: Sequence[_K]) -> list[_K]:
+    wanted = set(row_ids)
+    return [one for one in known if one.row_id in wanted and one.entity == schema.name]
 
 
 def _unique_values(rule: Unique, row: Row) -> tuple[Any, ...] | None:

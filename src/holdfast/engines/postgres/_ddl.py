@@ -17,17 +17,19 @@ from holdfast.engines.postgres._names import (
 from holdfast.engines.postgres._plans import plan_functions, plan_signatures
 from holdfast.model.policies import Unique
 from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
-from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, DropPlans, Step
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, DropPlans, Step
 from holdfast.model.types import ChoiceType, IntegerType
 
 TENANT_POLICY = f"tenant_id = (select current_setting('{TENANT}'))::uuid"
 """Fails loudly without a context, is an InitPlan, and can be proved by third parties."""
 
 LOG_TABLES = ("tenant_heads", "changes", "field_history")
+TOMBSTONES = "tombstones"
 
 NOT_NIL = "tenant_id <> '00000000-0000-0000-0000-000000000000'"
 VERSION_CHECK = "version >= 1"
-HISTORY_OWNER_COLUMN = "owner_id"
+LOG_OWNER_COLUMN = "owner_id"
+"""Whose the row was, in the history and on tombstones."""
 
 
 def owner_policy(column: str) -> str:
@@ -36,9 +38,9 @@ def owner_policy(column: str) -> str:
     return f"{quoted(column)} = nullif({user}, '{EVERYONE}')::uuid or {user} = '{EVERYONE}'"
 
 
-def history_policy() -> str:
-    """Old values of an owned row are its owner's; those of other rows are the tenant's."""
-    return f"{HISTORY_OWNER_COLUMN} is null or {owner_policy(HISTORY_OWNER_COLUMN)}"
+def log_owner_policy() -> str:
+    """Old values and tombstones of an owned row are its owner's; those of other rows are the tenant's."""
+    return f"{LOG_OWNER_COLUMN} is null or {owner_policy(LOG_OWNER_COLUMN)}"
 
 
 def statements(step: Step, roles: Roles) -> list[str]:
@@ -46,6 +48,8 @@ def statements(step: Step, roles: Roles) -> list[str]:
     match step:
         case CreateLog():
             return _log(roles)
+        case CreateTombstones():
+            return _tombstones(roles)
         case CreateEntity(schema=schema):
             return _entity(schema, roles)
         case CreatePlans(schema=schema):
@@ -69,8 +73,18 @@ def _file(name: str, roles: Roles) -> str:
 def _log(roles: Roles) -> list[str]:
     text = _file("sql/log.sql", roles)
     wall = [s for table in LOG_TABLES for s in _wall(f"holdfast.{table}", table, roles, owner=None)]
-    wall += _restrict("holdfast.field_history", "field_history_owner", roles, history_policy())
+    wall += _restrict("holdfast.field_history", "field_history_owner", roles, log_owner_policy())
     return [text, *wall, *(_guard(f"holdfast.{table}") for table in LOG_TABLES)]
+
+
+def _tombstones(roles: Roles) -> list[str]:
+    table = f"holdfast.{TOMBSTONES}"
+    return [
+        _file("sql/tombstones.sql", roles),
+        *_wall(table, TOMBSTONES, roles, owner=None),
+        *_restrict(table, f"{TOMBSTONES}_owner", roles, log_owner_policy()),
+        _guard(table),
+    ]
 
 
 def _plans(schema: EntitySchema, roles: Roles) -> list[str]:
@@ -230,7 +244,8 @@ def _guard(table: str) -> str:
 
 def _grants(schema: EntitySchema, roles: Roles) -> list[str]:
     table = table_name(schema)
-    verbs = "select, insert, update, delete" if schema.journaled else "select, insert"
+    changes = schema.journaled or schema.bookkeeping
+    verbs = "select, insert, update, delete" if changes else "select, insert"
     return [
         f"grant usage on schema {quoted(schema.pack)} to {quoted(roles.runtime)}, {quoted(roles.maintenance)}",
         f"grant {verbs} on {table} to {quoted(roles.runtime)}",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from holdfast.changes.change import FORMAT, SALT_FIELD
 from holdfast.engines.postgres._names import (
+    EVERYONE,
     FLUSH,
     TENANT,
     USER,
@@ -139,8 +140,10 @@ def _create(schema: EntitySchema) -> str:
 _LOOP_RETURNS = "returns table (status text, number bigint, version bigint, body text)"
 
 
-def _loop(schema: EntitySchema, verb: str, declare: str, act: str) -> str:
-    """A write function that goes row by row, so that one row may come twice, under the tenant's counter."""
+def _loop(schema: EntitySchema, verb: str, declare: str, act: str, end: str = "") -> str:
+    """A write function that goes row by row, so that one row may come twice, under the tenant's counter. `end` comes last,
+    where anything was done.
+    """
     header = f"""declare
   t constant uuid := substr(ctx, 1, 36)::uuid;
   k constant integer := jsonb_array_length(ops);
@@ -176,7 +179,7 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str) -> str:
     insert into holdfast.changes ({_CHANGE_COLUMNS})
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
-  end if;
+{end}  end if;
 """
     name = plan_name(schema, verb)
     return _function(name, "ctx text, ops jsonb", _LOOP_RETURNS, "volatile", header, body)
@@ -251,10 +254,25 @@ def _update(schema: EntitySchema) -> str:
 
 def _delete(schema: EntitySchema) -> str:
     salt = f", ({literal(SALT_FIELD)}, '\"' || encode(cur.commit_salt, 'base64') || '\"')"
+    owner = f"cur.{quoted(schema.owner)}" if schema.owner else "null::uuid"
     act = f"""    h := h + 1;
     delete from {table_name(schema)} r where r.tenant_id = t and r.id = cur.id;
     {_history(schema, "x.j <> 'null'", salt)}
     {_logged("d", "'{}'::text[]", "cur.version + 1", "sha256(cur.commit_salt || int8send(cur.version + 1))", schema)}
+    dead := dead || cur.id; numbers := numbers || h; devices := devices || (o ->> 'd'); owners := owners || {owner};
     status := 'done'; number := h; version := cur.version + 1; return next;
 """
-    return _loop(schema, "delete", "", act)
+    declare = """  dead uuid[] := '{}';
+  numbers bigint[] := '{}';
+  devices text[] := '{}';
+  owners uuid[] := '{}';
+"""
+    # For the whole tenant: an id may have had another owner in an earlier life, whose tombstone this one replaces.
+    end = f"""    perform set_config('{USER}', '{EVERYONE}', true);
+    insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
+    select t, {literal(schema.name)}, g.row_id, g.number, g.owner_id, g.device
+      from unnest(dead, numbers, owners, devices) as g(row_id, number, owner_id, device)
+        on conflict (tenant_id, entity, row_id)
+        do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device;
+"""
+    return _loop(schema, "delete", declare, act, end)

@@ -24,6 +24,7 @@ from holdfast.engines.port import (
     ListPlan,
     Outcome,
     Plan,
+    Position,
     R,
     Row,
     RowWrite,
@@ -70,6 +71,7 @@ class PostgresEngine:
             Capability.DURABLE,
             Capability.LARGE_TRANSACTIONS,
             Capability.INGEST,
+            Capability.STREAM,
         }
     )
 
@@ -341,15 +343,30 @@ class PostgresEngine:
             finally:
                 await connection.close(timeout=5)
 
+    async def collect(self, tenant_id: UUID, horizon: int) -> int:
+        """See the port."""
+        scope = Scope.system(tenant_id, reason="collect tombstones")
+        async with self._begin(scope, "maintenance", read_only=False) as tx:
+            with translated():
+                await tx.connection.execute(_PRUNE)
+                # The counter first, as everywhere: whoever writes meanwhile is waited for.
+                reached = await tx.connection.fetchval(_RAISE_HORIZON, tenant_id, horizon)
+                status = await tx.connection.execute(_COLLECT, tenant_id, reached or 0, timeout=_DAY_SECONDS)
+        return int(status.rsplit(" ", 1)[1])
+
+    async def position(self) -> Position:
+        """See the port. Another cluster, timeline or database is another medium."""
+        async with self._reader() as connection:
+            return Position(*await connection.fetchrow(_POSITION))
+
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""
         scope = Scope.system(tenant_id, reason="forget the tenant")
         tables = [table_name(schema) for schema in schemas if schema.visibility != "realm"]
-        log = ["holdfast.field_history", "holdfast.changes"]
+        log = ["holdfast.field_history", "holdfast.tombstones", "holdfast.changes"]
         async with self._begin(scope, "maintenance", read_only=False) as tx:
             with translated():
-                # A tenant may have more rows than the time of one statement allows; nobody else waits for them.
-                await tx.connection.execute("set local app.flush = 'on'; set local statement_timeout = 0")
+                await tx.connection.execute(_PRUNE)
                 # The counter first, as everywhere: whoever writes meanwhile waits, and begins again from nothing.
                 for table in ("holdfast.tenant_heads", *tables, *log):
                     await tx.connection.execute(
@@ -377,6 +394,20 @@ class PostgresEngine:
             await pool.aclose()
         self._pools.clear()
 
+
+# A tenant may have more rows than the time of one statement allows; nobody else waits for them.
+_PRUNE = "set local app.flush = 'on'; set local statement_timeout = 0"
+_RAISE_HORIZON = """update holdfast.tenant_heads set horizon = greatest(horizon, least($2, head))
+ where tenant_id = $1 returning horizon"""
+_COLLECT = "delete from holdfast.tombstones where tenant_id = $1 and number <= $2"
+# The timeline is that which is written to: after a recovery the control file still names the one before for a while.
+_POSITION = """select concat_ws(':', 'postgresql', s.system_identifier, d.oid,
+        case when pg_is_in_recovery() then c.timeline_id::text
+             else ('x' || left(pg_walfile_name(p.flushed), 8))::bit(32)::integer::text end),
+       (p.flushed - '0/0'::pg_lsn)::bigint
+  from pg_control_system() s, pg_control_checkpoint() c, pg_database d,
+       (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end) p(flushed)
+ where d.datname = current_database()"""
 
 _VERBS = {"c": "create", "u": "update", "d": "delete"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -10,11 +10,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from holdfast.changes.change import Change, OldValue, Operation, canonical
-from holdfast.engines.port import Batch, Row, RowWrite, Stored
+from holdfast.changes.change import PUSHED, Change, OldValue, Operation, Tombstone, canonical
+from holdfast.engines.port import Batch, Marks, Piece, Row, RowWrite, Selection, Stored
 from holdfast.engines.postgres._errors import translated
 from holdfast.engines.postgres._names import EVERYONE, USER
 from holdfast.engines.postgres._statements import Texts, read_row, rows_json, select, texts_of
+from holdfast.engines.postgres._stream import stream
 from holdfast.errors import HoldfastError, StaleVersion
 from holdfast.model.query import Query
 from holdfast.model.schema import EntitySchema
@@ -31,8 +32,20 @@ _HISTORY = """insert into holdfast.field_history (tenant_id, entity, row_id, num
  r(entity text, row_id uuid, number bigint, field text, value bytea, owner_id uuid)"""
 _READ_CHANGES = f"""select {_CHANGE_COLUMNS} from holdfast.changes
  where tenant_id = $1 and number > $2 order by number limit $3"""
+_READ_ROW_CHANGES = f"""select {_CHANGE_COLUMNS} from holdfast.changes
+ where tenant_id = $1 and number > $3 and row_id = any($2::uuid[]) order by number"""
 _READ_HISTORY = """select entity, row_id, number, field, value, owner_id from holdfast.field_history
- where tenant_id = $1 and entity = $2 and row_id = $3 order by number, field"""
+ where tenant_id = $1 and entity = $2 and row_id = any($3::uuid[]) and number > $4 order by number, field"""
+_TOMBSTONES = """insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
+ select $2::uuid, entity, row_id, number, owner_id, device from jsonb_to_recordset($1::jsonb) as
+ r(entity text, row_id uuid, number bigint, owner_id uuid, device text)
+ on conflict (tenant_id, entity, row_id)
+ do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device"""
+_READ_TOMBSTONES = """select entity, row_id, number, owner_id, device from holdfast.tombstones
+ where tenant_id = $1 and entity = $2 and number > $3 and number <= $4 order by number limit $5"""
+_FIND_TOMBSTONES = """select entity, row_id, number, owner_id, device from holdfast.tombstones
+ where tenant_id = $1 and entity = $2 and row_id = any($3::uuid[])"""
+_MARKS = "select head, horizon from holdfast.tenant_heads where tenant_id = $1"
 
 
 def user_context(scope: Scope) -> str:
@@ -80,10 +93,10 @@ class PostgresTransaction:
             records = await self.connection.fetch(text, *arguments)
         return [read_row(query.schema, record) for record in records]
 
-    async def head(self) -> int:
+    async def marks(self) -> Marks:
         with translated():
-            text = "select head from holdfast.tenant_heads where tenant_id = $1"
-            return int(await self.connection.fetchval(text, self._scope.tenant_id) or 0)
+            record = await self.connection.fetchrow(_MARKS, self._scope.tenant_id)
+        return Marks() if record is None else Marks(*record)
 
     async def lock(self) -> int:
         with translated():
@@ -96,10 +109,43 @@ class PostgresTransaction:
             records = await self.connection.fetch(_READ_CHANGES, self._scope.tenant_id, after, limit)
         return [_change(record) for record in records]
 
-    async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
+    async def read_row_changes(self, row_ids: Sequence[UUID], after: int) -> list[Change]:
         with translated():
-            records = await self.connection.fetch(_READ_HISTORY, self._scope.tenant_id, schema.name, row_id)
+            records = await self.connection.fetch(
+                _READ_ROW_CHANGES, self._scope.tenant_id, list(row_ids), after
+            )
+        return [_change(record) for record in records]
+
+    async def read_history(self, schema: EntitySchema, row_id: UUID) -> list[OldValue]:
+        return await self.read_history_since(schema, [row_id], 0)
+
+    async def read_history_since(
+        self, schema: EntitySchema, row_ids: Sequence[UUID], after: int
+    ) -> list[OldValue]:
+        with translated():
+            records = await self.connection.fetch(
+                _READ_HISTORY, self._scope.tenant_id, schema.name, list(row_ids), after
+            )
         return [_old_value(schema, record) for record in records]
+
+    async def read_tombstones(
+        self, schema: EntitySchema, after: int, upto: int, *, limit: int
+    ) -> list[Tombstone]:
+        with translated():
+            records = await self.connection.fetch(
+                _READ_TOMBSTONES, self._scope.tenant_id, schema.name, after, upto, limit
+            )
+        return [Tombstone(*record) for record in records]
+
+    async def find_tombstones(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Tombstone]:
+        with translated():
+            records = await self.connection.fetch(
+                _FIND_TOMBSTONES, self._scope.tenant_id, schema.name, list(row_ids)
+            )
+        return [Tombstone(*record) for record in records]
+
+    def stream(self, selection: Selection) -> AsyncIterator[Piece]:
+        return stream(self.connection, self._scope, selection)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -137,6 +183,11 @@ class PostgresTransaction:
             if batch.old_values:
                 old = _dumps([_old_value_json(value) for value in batch.old_values])
                 await self.connection.execute(_HISTORY, old, tenant)
+            if batch.tombstones:
+                # Of a row that dies twice in a flush the last counts; one statement cannot write a line twice.
+                last = {(grave.entity, grave.row_id): grave for grave in batch.tombstones}
+                graves = _dumps([_tombstone_json(grave) for grave in last.values()])
+                await self.connection.execute(_TOMBSTONES, graves, tenant)
 
     def _of(self, schema: EntitySchema) -> Texts:
         return texts_of(schema, self._texts)
@@ -184,12 +235,22 @@ def _old_value_json(value: OldValue) -> dict[str, Any]:
     }
 
 
+def _tombstone_json(tombstone: Tombstone) -> dict[str, Any]:
+    return {
+        "entity": tombstone.entity,
+        "row_id": str(tombstone.row_id),
+        "number": tombstone.number,
+        "owner_id": str(tombstone.owner) if tombstone.owner else None,
+        "device": tombstone.device,
+    }
+
+
 def _old_value(schema: EntitySchema, record: Any) -> OldValue:
     """An old value, its bytes spelled canonically: the generated functions write JSON as the database spells it."""
     entity, row_id, number, field, value, owner = record
     plain = orjson.loads(value)
-    declared = schema.by_name.get(field)
-    if declared is not None and isinstance(declared.type, FloatType) and plain is not None:
+    declared = schema.by_name.get(field.removesuffix(PUSHED))
+    if declared is not None and isinstance(declared.type, FloatType) and isinstance(plain, int):
         plain = float(plain)
     return OldValue(entity, row_id, number, field, canonical(plain), owner)
 

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
 from holdfast.model.markers import Digits, MaxLength, Member, Ref, ServerSet
-from holdfast.model.policies import Index, Owned, Realm, Shared, Unique, Unjournaled
+from holdfast.model.policies import Bookkeeping, Index, Owned, Realm, Shared, Unique, Unjournaled
 from holdfast.model.schema import EntitySchema
 
 Name = Annotated[str, MaxLength(200)]
@@ -159,6 +159,27 @@ class Step(Entity, table="steps", policies=(Owned(by="user_id"), Unjournaled(), 
     count: int
 
 
+class Device(Entity, table="devices", policies=(Owned(by="user_id"), Bookkeeping(), Unique("label"))):
+    """The platform's own note of something of a person's."""
+
+    user_id: UUID | None = None
+    label: Name
+    seen: int = 0
+
+
+class Tally(Entity, table="tallies", policies=(Shared(), Bookkeeping())):
+    """The platform's own note of something in the tenant."""
+
+    name: Name
+    count: int = 0
+
+
+class Salary(Entity, table="salaries", policies=(Shared(write="admin", read="admin"),)):
+    """Neither read nor written by plain members."""
+
+    amount: int = 0
+
+
 class Unmade(Entity, table="unmade", policies=(Shared(),)):
     """Declared, and not among the steps that the suite applies."""
 
@@ -166,7 +187,22 @@ class Unmade(Entity, table="unmade", policies=(Shared(),)):
 
 
 REALM = (Tenant, Membership)
-KIT = (Note, Board, Rule, Preference, Folder, File, Bookmark, Loan, Specimen, Reading, Step)
+KIT = (
+    Note,
+    Board,
+    Rule,
+    Preference,
+    Folder,
+    File,
+    Bookmark,
+    Loan,
+    Specimen,
+    Reading,
+    Step,
+    Device,
+    Tally,
+    Salary,
+)
 CATALOG = Catalog({"realm": REALM, "kit": KIT})
 UNMADE = Catalog({"kit": (Unmade,)}).schema(Unmade)
 

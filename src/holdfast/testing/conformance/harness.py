@@ -13,7 +13,7 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.diff import in_reference_order
 from holdfast.model.ids import new_id
 from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, Step
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, Step
 from holdfast.tenancy.scope import REALM_TENANT, Scope
 from holdfast.testing.clock import START
 from holdfast.testing.conformance.entities import CATALOG, Membership, Tenant
@@ -80,6 +80,7 @@ def first_revision(catalog: Catalog) -> tuple[Step, ...]:
     return (
         *(CreateEntity(schema) for schema in realm),
         CreateLog(),
+        CreateTombstones(),
         *(step for schema in others for step in (CreateEntity(schema), CreatePlans(schema))),
     )
 

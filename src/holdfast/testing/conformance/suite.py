@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.testing.conformance.port.bookkeeping import BookkeepingTests
 from holdfast.testing.conformance.port.counter import CommitOrderTests, CounterTests
 from holdfast.testing.conformance.port.guard import GuardTests
 from holdfast.testing.conformance.port.ingest import IngestTests
@@ -9,10 +10,13 @@ from holdfast.testing.conformance.port.isolation import OwnerIsolationTests, Ten
 from holdfast.testing.conformance.port.limits import LimitTests
 from holdfast.testing.conformance.port.ordering import FilterTests, OrderTests
 from holdfast.testing.conformance.port.paging import PagingTests
+from holdfast.testing.conformance.port.position import PositionTests
 from holdfast.testing.conformance.port.read_plans import ReadPlanTests
 from holdfast.testing.conformance.port.references import MemberReferenceTests, ReferenceTests
 from holdfast.testing.conformance.port.secrecy import SecrecyTests
 from holdfast.testing.conformance.port.steps import LifeTests, StepTests
+from holdfast.testing.conformance.port.stream import SelectionTests, StreamTests, WireTests
+from holdfast.testing.conformance.port.tombstones import CollectionTests, LogReadTests, TombstoneTests
 from holdfast.testing.conformance.port.transactions import SnapshotTests, TransactionTests
 from holdfast.testing.conformance.port.values import ValueTests
 from holdfast.testing.conformance.port.write_plans import WritePlanTests
@@ -23,9 +27,11 @@ from holdfast.testing.conformance.store.grouping import GroupingTests
 from holdfast.testing.conformance.store.history import HistoryTests
 from holdfast.testing.conformance.store.permissions import PermissionTests
 from holdfast.testing.conformance.store.sessions import SelectTests, SessionTests
+from holdfast.testing.conformance.store.touching import TouchTests
 
 
 class EngineConformance(
+    BookkeepingTests,
     CommitOrderTests,
     CounterTests,
     GuardTests,
@@ -36,6 +42,7 @@ class EngineConformance(
     FilterTests,
     OrderTests,
     PagingTests,
+    PositionTests,
     ReadPlanTests,
     WritePlanTests,
     MemberReferenceTests,
@@ -43,6 +50,12 @@ class EngineConformance(
     SecrecyTests,
     LifeTests,
     StepTests,
+    SelectionTests,
+    StreamTests,
+    WireTests,
+    CollectionTests,
+    LogReadTests,
+    TombstoneTests,
     SnapshotTests,
     TransactionTests,
     ValueTests,
@@ -55,5 +68,6 @@ class EngineConformance(
     PermissionTests,
     SelectTests,
     SessionTests,
+    TouchTests,
 ):
     """Every promise. Subclass it, and override `harness`."""

@@ -11,7 +11,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from holdfast.changes.change import Change, OldValue, Operation, canonical, commitment, new_salt, value_hash
+from holdfast.changes.change import (
+    Change,
+    OldValue,
+    Operation,
+    Tombstone,
+    canonical,
+    commitment,
+    new_salt,
+    value_hash,
+)
 from holdfast.engines.port import Batch, Engine, Row, RowWrite, Stored
 from holdfast.identity.principal import Role
 from holdfast.model.catalog import Catalog
@@ -152,7 +161,7 @@ class World:
     async def head(self, scope: Scope) -> int:
         """The tenant's head."""
         async with self.engine.begin(scope, read_only=True) as tx:
-            return await tx.head()
+            return (await tx.marks()).head
 
     async def changes(self, scope: Scope) -> list[Change]:
         """The tenant's whole log."""
@@ -166,11 +175,16 @@ class World:
 
 
 def log_of(scope: Scope, head: int, writes: Sequence[RowWrite]) -> Batch:
-    """The batch of a flush that begins at `head`: the writes, a change for each, the salt of what is deleted."""
+    """The batch of a flush that begins at `head`: the writes, a change for each, the salt and the tombstone of what is
+    deleted.
+    """
     last = head + len(writes)
     changes = [_change(scope, number, last, write) for number, write in enumerate(writes, head + 1)]
     old = [_salt_of(number, write) for number, write in enumerate(writes, head + 1) if write.row is None]
-    return Batch(writes, changes, old, last)
+    graves = [
+        _grave(scope, number, write) for number, write in enumerate(writes, head + 1) if write.row is None
+    ]
+    return Batch(writes, changes, old, last, graves)
 
 
 def _change(scope: Scope, number: int, last: int, write: RowWrite) -> Change:
@@ -197,6 +211,11 @@ def _change(scope: Scope, number: int, last: int, write: RowWrite) -> Change:
 def _plain(write: RowWrite, name: str) -> Any:
     value = None if write.row is None else write.row[name]
     return None if value is None else write.schema.by_name[name].type.encode(value)
+
+
+def _grave(scope: Scope, number: int, write: RowWrite) -> Tombstone:
+    owner = scope.user_id if write.schema.owner else None
+    return Tombstone(write.schema.name, write.row_id, number, owner, scope.device)
 
 
 def _salt_of(number: int, write: RowWrite) -> OldValue:

@@ -204,6 +204,12 @@ class Comparison:
             yield self._say(
                 f"{role} lacks {privilege}", f"grant {privilege} on {self.table.sql_name} to {quoted(role)}"
             )
+        of_columns = {(r["role"], r["privilege"], r["column_name"]) for r in self.standing.grants}
+        for role, privilege, column in sorted(self.table.column_grants - of_columns):
+            yield self._say(
+                f"{role} lacks {privilege} on column {column}",
+                f"grant {privilege} ({quoted(column)}) on {self.table.sql_name} to {quoted(role)}",
+            )
         for record in self.standing.grants:
             yield from self._grant(record)
 
@@ -212,15 +218,16 @@ class Comparison:
         to = "public" if role == "PUBLIC" else quoted(role)
         of = f" on column {column}" if column else ""
         verb = f"{privilege} ({quoted(column)})" if column else privilege
-        if column or (role, privilege) not in self.table.grants:
+        declared = self.table.column_grants if column else self.table.grants
+        if ((role, privilege, column) if column else (role, privilege)) not in declared:
             yield self._say(
                 f"{role} holds {privilege}{of}, which is not declared",
                 f"revoke {verb} on {self.table.sql_name} from {to}",
             )
         elif record["grantable"]:
             yield self._say(
-                f"{role} may pass {privilege} on to others",
-                f"revoke grant option for {privilege} on {self.table.sql_name} from {to}",
+                f"{role} may pass {privilege}{of} on to others",
+                f"revoke grant option for {verb} on {self.table.sql_name} from {to}",
             )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.engines.postgres._ddl import (
-    HISTORY_OWNER_COLUMN,
+    LOG_OWNER_COLUMN,
     NOT_NIL,
     TENANT_POLICY,
+    TOMBSTONES,
     VERSION_CHECK,
     constraint_name,
     field_check,
-    history_policy,
     index_name,
+    log_owner_policy,
     owner_policy,
     unique_name,
     wanted_indexes,
@@ -22,6 +23,8 @@ from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
 
 Grant = tuple[str, str]
 """Role and privilege."""
+ColumnGrant = tuple[str, str, str]
+"""Role, privilege and column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     policies: tuple[Policy, ...] = ()
     grants: frozenset[Grant] = frozenset()
+    column_grants: frozenset[ColumnGrant] = frozenset()
     guarded: bool = False
 
     @property
@@ -190,7 +194,8 @@ def _policies(stem: str, *, owner: str | None) -> tuple[Policy, ...]:
 def _grants(schema: EntitySchema, roles: Roles) -> frozenset[Grant]:
     if schema.visibility == "realm":
         return _granted(roles.realm, "SELECT", "INSERT", "UPDATE", "DELETE")
-    verbs = ("SELECT", "INSERT", "UPDATE", "DELETE") if schema.journaled else ("SELECT", "INSERT")
+    changes = schema.journaled or schema.bookkeeping
+    verbs = ("SELECT", "INSERT", "UPDATE", "DELETE") if changes else ("SELECT", "INSERT")
     return _granted(roles.runtime, *verbs) | _granted(roles.maintenance, "SELECT", "DELETE")
 
 
@@ -198,12 +203,12 @@ def _granted(role: str, *privileges: str) -> frozenset[Grant]:
     return frozenset((role, privilege) for privilege in privileges)
 
 
-# -- the log, as sql/log.sql makes it -----------------------------------------------------------------------------
+# -- the log, as sql/log.sql and sql/tombstones.sql make it -----------------------------------------------------------------------------
 
 
 def log_tables(roles: Roles) -> tuple[Table, ...]:
-    """The counters, the change log, the field history and the ledger."""
-    return (_heads(roles), _changes(roles), _history(roles), _ledger(roles))
+    """The counters, the change log, the field history, the tombstones and the ledger."""
+    return (_heads(roles), _changes(roles), _history(roles), _tombstones(roles), _ledger(roles))
 
 
 def _log_grants(roles: Roles, *runtime: str) -> frozenset[Grant]:
@@ -215,12 +220,17 @@ def _heads(roles: Roles) -> Table:
     return Table(
         pack="holdfast",
         name="tenant_heads",
-        columns=(Column("tenant_id", "uuid"), Column("head", "bigint", has_default=True)),
+        columns=(
+            Column("tenant_id", "uuid"),
+            Column("head", "bigint", has_default=True),
+            Column("horizon", "bigint", has_default=True),
+        ),
         indexes=(Index("tenant_heads_pkey", ("tenant_id",), unique=True, key="p"),),
         checks=(Check("head", "head >= 0"),),
         foreign_keys=(key,),
         policies=_policies("tenant_heads", owner=None),
         grants=_log_grants(roles, "SELECT", "INSERT", "UPDATE"),
+        column_grants=frozenset({(roles.maintenance, "UPDATE", "horizon")}),
         guarded=True,
     )
 
@@ -254,7 +264,7 @@ def _changes(roles: Roles) -> Table:
 
 def _history(roles: Roles) -> Table:
     key = ("tenant_id", "entity", "row_id", "number", "field")
-    owner = Policy("field_history_owner", permissive=False, condition=history_policy())
+    owner = Policy("field_history_owner", permissive=False, condition=log_owner_policy())
     return Table(
         pack="holdfast",
         name="field_history",
@@ -265,11 +275,35 @@ def _history(roles: Roles) -> Table:
             Column("number", "bigint"),
             Column("field", "text", collation="C"),
             Column("value", "bytea"),
-            Column(HISTORY_OWNER_COLUMN, "uuid", not_null=False),
+            Column(LOG_OWNER_COLUMN, "uuid", not_null=False),
         ),
         indexes=(Index("field_history_pkey", key, unique=True, key="p"),),
         policies=(*_policies("field_history", owner=None), owner),
         grants=_log_grants(roles, "SELECT", "INSERT"),
+        guarded=True,
+    )
+
+
+def _tombstones(roles: Roles) -> Table:
+    key = ("tenant_id", "entity", "row_id")
+    owner = Policy(f"{TOMBSTONES}_owner", permissive=False, condition=log_owner_policy())
+    return Table(
+        pack="holdfast",
+        name=TOMBSTONES,
+        columns=(
+            Column("tenant_id", "uuid"),
+            Column("entity", "text", collation="C"),
+            Column("row_id", "uuid"),
+            Column("number", "bigint"),
+            Column(LOG_OWNER_COLUMN, "uuid", not_null=False),
+            Column("device", "text", not_null=False),
+        ),
+        indexes=(
+            Index("tombstones_pkey", key, unique=True, key="p"),
+            Index("tombstones_number_idx", ("tenant_id", "entity", "number")),
+        ),
+        policies=(*_policies(TOMBSTONES, owner=None), owner),
+        grants=_log_grants(roles, "SELECT", "INSERT", "UPDATE"),
         guarded=True,
     )
 

@@ -164,6 +164,10 @@ declare
   o jsonb;
   cur "finance"."financial_accounts"%rowtype;
   log holdfast.changes[] := '{}';
+  dead uuid[] := '{}';
+  numbers bigint[] := '{}';
+  devices text[] := '{}';
+  owners uuid[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
   update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
@@ -193,6 +197,7 @@ begin
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('name', coalesce(to_json(cur."name")::text, 'null')), ('account_type', coalesce(to_json(cur."account_type")::text, 'null')), ('institution', coalesce(to_json(cur."institution")::text, 'null')), ('balance', coalesce('"' || cur."balance"::text || '"', 'null')), ('currency', coalesce(to_json(cur."currency")::text, 'null')), ('interest_rate', coalesce('"' || cur."interest_rate"::text || '"', 'null')), ('is_active', coalesce(cur."is_active"::text, 'null')), ('metadata', coalesce(cur."metadata"::text, 'null')), ('synced_at', coalesce('"' || to_char(cur."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')), ('commit_salt', '"' || encode(cur.commit_salt, 'base64') || '"')) x(f, j) where x.j <> 'null';
     log := log || row(t, h, h, 1, 'finance.financial_accounts', cur.id, 'd', '{}'::text[], cur.version + 1,
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
+    dead := dead || cur.id; numbers := numbers || h; devices := devices || (o ->> 'd'); owners := owners || cur."user_id";
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
   if h < start + k then
@@ -202,6 +207,12 @@ begin
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
+    perform set_config('app.user_id', '*', true);
+    insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
+    select t, 'finance.financial_accounts', g.row_id, g.number, g.owner_id, g.device
+      from unnest(dead, numbers, owners, devices) as g(row_id, number, owner_id, device)
+        on conflict (tenant_id, entity, row_id)
+        do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device;
   end if;
 end $plan$;
 revoke all on function "finance"."get_financial_accounts_344f140d"(text, uuid) from public;
@@ -380,6 +391,10 @@ declare
   o jsonb;
   cur "finance"."financial_goals"%rowtype;
   log holdfast.changes[] := '{}';
+  dead uuid[] := '{}';
+  numbers bigint[] := '{}';
+  devices text[] := '{}';
+  owners uuid[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
   update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
@@ -409,6 +424,7 @@ begin
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('name', coalesce(to_json(cur."name")::text, 'null')), ('goal_type', coalesce(to_json(cur."goal_type")::text, 'null')), ('target_amount', coalesce('"' || cur."target_amount"::text || '"', 'null')), ('current_amount', coalesce('"' || cur."current_amount"::text || '"', 'null')), ('target_date', coalesce('"' || to_char(cur."target_date", 'YYYY-MM-DD') || '"', 'null')), ('priority', coalesce(cur."priority"::text, 'null')), ('description', coalesce(to_json(cur."description")::text, 'null')), ('is_active', coalesce(cur."is_active"::text, 'null')), ('metadata', coalesce(cur."metadata"::text, 'null')), ('synced_at', coalesce('"' || to_char(cur."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')), ('commit_salt', '"' || encode(cur.commit_salt, 'base64') || '"')) x(f, j) where x.j <> 'null';
     log := log || row(t, h, h, 1, 'finance.financial_goals', cur.id, 'd', '{}'::text[], cur.version + 1,
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
+    dead := dead || cur.id; numbers := numbers || h; devices := devices || (o ->> 'd'); owners := owners || cur."user_id";
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
   if h < start + k then
@@ -418,6 +434,12 @@ begin
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
+    perform set_config('app.user_id', '*', true);
+    insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
+    select t, 'finance.financial_goals', g.row_id, g.number, g.owner_id, g.device
+      from unnest(dead, numbers, owners, devices) as g(row_id, number, owner_id, device)
+        on conflict (tenant_id, entity, row_id)
+        do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device;
   end if;
 end $plan$;
 revoke all on function "finance"."get_financial_goals_e7ee45eb"(text, uuid) from public;
@@ -593,6 +615,10 @@ declare
   o jsonb;
   cur "finance"."scenarios"%rowtype;
   log holdfast.changes[] := '{}';
+  dead uuid[] := '{}';
+  numbers bigint[] := '{}';
+  devices text[] := '{}';
+  owners uuid[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
   update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
@@ -622,6 +648,7 @@ begin
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('name', coalesce(to_json(cur."name")::text, 'null')), ('description', coalesce(to_json(cur."description")::text, 'null')), ('assumptions', coalesce(cur."assumptions"::text, 'null')), ('projections', coalesce(cur."projections"::text, 'null')), ('is_active', coalesce(cur."is_active"::text, 'null')), ('is_default', coalesce(cur."is_default"::text, 'null')), ('synced_at', coalesce('"' || to_char(cur."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')), ('commit_salt', '"' || encode(cur.commit_salt, 'base64') || '"')) x(f, j) where x.j <> 'null';
     log := log || row(t, h, h, 1, 'finance.scenarios', cur.id, 'd', '{}'::text[], cur.version + 1,
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
+    dead := dead || cur.id; numbers := numbers || h; devices := devices || (o ->> 'd'); owners := owners || cur."user_id";
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
   if h < start + k then
@@ -631,6 +658,12 @@ begin
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
+    perform set_config('app.user_id', '*', true);
+    insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
+    select t, 'finance.scenarios', g.row_id, g.number, g.owner_id, g.device
+      from unnest(dead, numbers, owners, devices) as g(row_id, number, owner_id, device)
+        on conflict (tenant_id, entity, row_id)
+        do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device;
   end if;
 end $plan$;
 revoke all on function "finance"."get_scenarios_3b2bab7c"(text, uuid) from public;
@@ -812,6 +845,10 @@ declare
   o jsonb;
   cur "finance"."transactions"%rowtype;
   log holdfast.changes[] := '{}';
+  dead uuid[] := '{}';
+  numbers bigint[] := '{}';
+  devices text[] := '{}';
+  owners uuid[] := '{}';
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.flush', 'on', true);
   update holdfast.tenant_heads set head = head + k where tenant_id = t returning head into h;
@@ -841,6 +878,7 @@ begin
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('account_id', coalesce('"' || cur."account_id"::text || '"', 'null')), ('posted', coalesce('"' || to_char(cur."posted", 'YYYY-MM-DD') || '"', 'null')), ('amount', coalesce('"' || cur."amount"::text || '"', 'null')), ('currency', coalesce(to_json(cur."currency")::text, 'null')), ('description', coalesce(to_json(cur."description")::text, 'null')), ('category', coalesce(to_json(cur."category")::text, 'null')), ('merchant', coalesce(to_json(cur."merchant")::text, 'null')), ('pending', coalesce(cur."pending"::text, 'null')), ('source', coalesce(to_json(cur."source")::text, 'null')), ('source_id', coalesce(to_json(cur."source_id")::text, 'null')), ('commit_salt', '"' || encode(cur.commit_salt, 'base64') || '"')) x(f, j) where x.j <> 'null';
     log := log || row(t, h, h, 1, 'finance.transactions', cur.id, 'd', '{}'::text[], cur.version + 1,
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(cur.version + 1)))::holdfast.changes;
+    dead := dead || cur.id; numbers := numbers || h; devices := devices || (o ->> 'd'); owners := owners || cur."user_id";
     status := 'done'; number := h; version := cur.version + 1; return next;
   end loop;
   if h < start + k then
@@ -850,6 +888,12 @@ begin
     insert into holdfast.changes (tenant_id, number, flush_end, format, entity, row_id, op, fields, version, actor, device, at, commitment)
     select l.tenant_id, l.number, h, l.format, l.entity, l.row_id, l.op, l.fields, l.version, l.actor, l.device, l.at,
            l.commitment from unnest(log) l;
+    perform set_config('app.user_id', '*', true);
+    insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
+    select t, 'finance.transactions', g.row_id, g.number, g.owner_id, g.device
+      from unnest(dead, numbers, owners, devices) as g(row_id, number, owner_id, device)
+        on conflict (tenant_id, entity, row_id)
+        do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device;
   end if;
 end $plan$;
 revoke all on function "finance"."get_transactions_19d15606"(text, uuid) from public;

@@ -145,7 +145,7 @@ class CommitOrderTests(EngineTests):
             seen = 0
             while not done.is_set():
                 async with world.engine.begin(world.bob, read_only=True) as tx:
-                    head = await tx.head()
+                    head = (await tx.marks()).head
                     numbers = [change.number for change in await tx.read_changes(0, limit=1000)]
                 assert numbers == list(range(1, head + 1))
                 assert head >= seen

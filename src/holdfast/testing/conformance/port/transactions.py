@@ -79,7 +79,7 @@ class TransactionTests(EngineTests):
         async with world.engine.begin(world.ann) as tx:
             assert await tx.lock() == 0
         async with world.engine.begin(world.ann, read_only=True) as tx:
-            assert await tx.head() == 0
+            assert (await tx.marks()).head == 0
         assert await world.changes(world.ann) == []
 
 
@@ -103,7 +103,7 @@ class SnapshotTests(EngineTests):
                 stored and stored.row for stored in await tx.batch_get(schema, [note.id, gone.id])
             ] == rows
             assert await tx.query(_all_notes(world)) == sorted(rows, key=lambda row: row["id"].bytes)
-            assert await tx.head() == 2
+            assert (await tx.marks()).head == 2
             assert [change.number for change in await tx.read_changes(0, limit=10)] == [1, 2]
             assert await tx.read_history(schema, gone.id) == []
         assert await world.head(world.ann) == 5

@@ -17,7 +17,7 @@ from holdfast.model.ids import new_id
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.clock import START
 from holdfast.testing.conformance.base import EngineTests
-from holdfast.testing.conformance.entities import Board, Membership, Note, Reading, Rule, Step
+from holdfast.testing.conformance.entities import Board, Membership, Note, Reading, Rule, Salary, Step
 from holdfast.testing.conformance.world import World
 
 
@@ -49,6 +49,22 @@ class PermissionTests(EngineTests):
             await s.put(rule)
         async with store.session(world.ann) as s:
             assert (await s.get(Rule, rule.id)).text == "be kind"
+
+    async def test_an_entity_may_ask_for_a_higher_role_to_read(self, world: World) -> None:
+        store, salary = world.store(), Salary(amount=1)
+        admin = Scope(world.tenant, Role.ADMIN, world.bob.user_id)
+        async with store.session(admin) as s:
+            await s.put(salary)
+        async with store.session(admin) as s:
+            assert (await s.get(Salary, salary.id)).amount == 1
+        async with store.session(world.ann) as s:
+            for read in (s.get(Salary, salary.id), s.find(Salary, salary.id), s.select(Salary)):
+                with pytest.raises(Forbidden):
+                    await read
+        schema = world.schema(Salary)
+        for body in (store.read_body(world.ann, schema, salary.id), store.read_bodies(world.ann, schema, {})):
+            with pytest.raises(Forbidden):
+                await body
 
     async def test_nobody_makes_a_row_in_another_persons_name(self, world: World) -> None:
         store = world.store()

@@ -1,0 +1,140 @@
+"""Rows as they come: `COPY` of a SELECT, cut into pieces at line ends.
+
+The CSV format with quote and delimiter bytes that JSON text never holds leaves every line as it is. The driver pushes what it
+reads, and is held back while nobody takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+import asyncpg
+
+from holdfast.engines.port import Piece, Selection, Since
+from holdfast.engines.postgres._errors import bare, translate
+from holdfast.engines.postgres._names import literal, quoted, table_name
+from holdfast.engines.postgres._wire import MARK, differs, json_fields, respell, wire_row
+from holdfast.errors import Unavailable
+from holdfast.model.schema import EntitySchema
+from holdfast.model.wire import read_id
+from holdfast.tenancy.scope import Scope
+
+_DELIMITER, _QUOTE = "\x01", "\x02"
+_ID_AT = len('{"id":"')
+
+_Arrival = asyncio.Queue[bytes | Exception | None]
+
+
+async def stream(
+    connection: asyncpg.Connection, scope: Scope, selection: Selection
+) -> AsyncGenerator[Piece, None]:
+    """The pieces of a selection. Closed early, it stops the COPY on the server."""
+    documents = json_fields(selection.schema)
+    rest = b""
+    async with contextlib.aclosing(
+        _copied(connection, selection.schema, text_of(scope, selection))
+    ) as chunks:
+        async for chunk in chunks:
+            lines, end, rest = (rest + chunk).rpartition(b"\n")
+            if end:
+                yield _piece(documents, lines)
+
+
+async def _copied(
+    connection: asyncpg.Connection, schema: EntitySchema, text: str
+) -> AsyncGenerator[bytes, None]:
+    arrival: _Arrival = asyncio.Queue(maxsize=1)
+    task = asyncio.get_running_loop().create_task(_copy(connection, text, arrival))
+    try:
+        while (chunk := await arrival.get()) is not None:
+            if isinstance(chunk, asyncpg.PostgresError):
+                raise translate(chunk, schema) from bare(chunk)
+            if isinstance(chunk, Exception):
+                raise Unavailable("the connection to the database was lost") from bare(chunk)
+            yield chunk
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _copy(connection: asyncpg.Connection, text: str, arrival: _Arrival) -> None:
+    """Its own task, because the driver pushes: each chunk waits here until it is taken, and then None, or what went wrong."""
+    end: Exception | None = None
+    try:
+        await connection.copy_from_query(
+            text, output=arrival.put, format="csv", delimiter=_DELIMITER, quote=_QUOTE
+        )
+    except Exception as error:  # noqa: BLE001 (it is raised where the pieces are read)
+        end = error
+    await arrival.put(end)
+
+
+def _piece(documents: list[str], lines: bytes) -> Piece:
+    last = lines[lines.rfind(b"\n") + 1 :].removeprefix(MARK)
+    row_id = read_id(last[_ID_AT : last.index(b'"', _ID_AT)].decode())
+    if documents and (lines.startswith(MARK) or b"\n" + MARK in lines):
+        split = [respell(documents, line) if line.startswith(MARK) else line for line in lines.split(b"\n")]
+        return Piece(b",".join(split), len(split), row_id)
+    return Piece(lines.replace(b"\n", b","), lines.count(b"\n") + 1, row_id)
+
+
+# -- the statement ------------------------------------------------------------------------------------------------
+
+
+def text_of(scope: Scope, selection: Selection) -> str:
+    """The SELECT of a selection. COPY takes no parameters: what stands in it are ids, numbers, and a quoted literal."""
+    schema, since = selection.schema, selection.since
+    source = f"{table_name(schema)} r"
+    where = [f"r.tenant_id = {_uuid(scope.tenant_id)}"]
+    if schema.owner is not None and scope.user_id is not None and not scope.whole_tenant:
+        where.append(f"r.{quoted(schema.owner)} = {_uuid(scope.user_id)}")
+    if selection.start is not None:
+        where.append(f"r.id > {_uuid(selection.start)}")
+    if selection.differing:
+        where.append(f"({_either(scope, selection)})")
+    elif since is not None:
+        last = _last_changes(scope, schema, since)
+        source += f" join ({last}) l on l.row_id = r.id and l.version = r.version"
+        where += _of_others("l", since)
+    if selection.standing is not None:
+        where.append(_untouched(scope, schema, selection.standing))
+    return f"select {wire_row(schema, 'r')} from {source} where {' and '.join(where)} order by r.id"
+
+
+def _last_changes(scope: Scope, schema: EntitySchema, since: Since) -> str:
+    """Each row's last change within the span. It is the row's last of all if it made the version that stands."""
+    return f"""select distinct on (c.row_id) c.row_id, c.version, c.device from holdfast.changes c
+      where {_logged("c", scope, schema)} and c.op <> 'd' and c.number > {since.after:d} and c.number <= {since.upto:d}
+      order by c.row_id, c.number desc"""
+
+
+def _of_others(alias: str, since: Since) -> list[str]:
+    return [] if since.device is None else [f"{alias}.device is distinct from {literal(since.device)}"]
+
+
+def _either(scope: Scope, selection: Selection) -> str:
+    """Changed, or holding something in a field that the device has just learnt of: no index serves that, so all are read."""
+    fields = selection.schema.by_name
+    conditions = [differs(fields[name], "r") for name in selection.differing]
+    if selection.since is not None:
+        last = _last_changes(scope, selection.schema, selection.since)
+        where = " and ".join(["true", *_of_others("l", selection.since)])
+        conditions.append(f"(r.id, r.version) in (select l.row_id, l.version from ({last}) l where {where})")
+    return " or ".join(conditions)
+
+
+def _untouched(scope: Scope, schema: EntitySchema, number: int) -> str:
+    later = f"{_logged('n', scope, schema)} and n.number > {number:d}"
+    return f"not exists (select from holdfast.changes n where {later} and n.row_id = r.id)"
+
+
+def _logged(alias: str, scope: Scope, schema: EntitySchema) -> str:
+    return f"{alias}.tenant_id = {_uuid(scope.tenant_id)} and {alias}.entity = {literal(schema.name)}"
+
+
+def _uuid(value: UUID) -> str:
+    return f"'{value}'::uuid"
