@@ -1,0 +1,6 @@
+"""Devices for tests of synchronisation: a model of the WatermelonDB client, and scripts that any device can play.
+
+The model (`watermelon.py`) does in memory what the library's 0.28 does to its database, so that thousands of synchronisations
+cost a second. Scripts (`script.py`, `scripts.py`) are data: the same ones are played on the model and on the real library, and
+the ends compared. Not here: a server, and the real library's driver. Open `watermelon.py` first.
+"""
