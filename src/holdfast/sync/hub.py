@@ -146,26 +146,23 @@ class Hub:
     ) -> list[TablePlan]:
         readable = self._readable(caller)
         if after is None:
-            return [
-                TablePlan(s, Selection(s), created=not request.replacement, always=request.replacement)
-                for s in readable
-            ]
+            return [TablePlan(s, Selection(s), always=request.replacement) for s in readable]
         migration = request.migration or Migration()
         upto = standing.marks.head
         device = pushed_by(caller.device_id) if caller.named else None
         since = Since(after, upto, device)
         plans = []
         for schema in readable:
-            asked, differing = schema.table in migration.tables, self._differing(schema, migration)
-            whole = asked or schema.table in standing.come
+            differing = self._differing(schema, migration)
+            whole = schema.table in migration.tables or schema.table in standing.come
             if not whole and not differing and after >= upto:
                 continue
             selection = Selection(schema) if whole else Selection(schema, since, differing)
             tombstones = since if after < upto else None
-            plans.append(TablePlan(schema, selection, created=asked, tombstones=tombstones))
+            plans.append(TablePlan(schema, selection, tombstones=tombstones))
         for schema in self._synced:
             if schema.table in standing.gone:
-                plans.append(TablePlan(schema, None, created=False, tombstones=Since(after, upto), gone=True))
+                plans.append(TablePlan(schema, None, tombstones=Since(after, upto), gone=True))
         return plans
 
     @staticmethod

@@ -1,5 +1,8 @@
 """A pull, as the JSON text of its answer, made while it is sent: memory stays flat however many rows there are.
 
+Rows stand in `updated`, never in `created`, a first sync's too: a device makes those that it has not, and a row that it has
+deleted and not pushed yet stays deleted, where `created` would bring it back.
+
 All rows come from one snapshot, for at most ten seconds; what is left then comes from later snapshots, without rows that
 have changed since the first: those come with the next pull.
 """
@@ -30,11 +33,10 @@ _TOMBSTONES: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """What of a table goes out. `created` says in which of the two arrays; `gone` that the device loses all of it."""
+    """What of a table goes out. `gone` says that the device loses all of it."""
 
     schema: EntitySchema
     selection: Selection | None
-    created: bool
     tombstones: Since | None = None
     gone: bool = False
     always: bool = False
@@ -115,8 +117,7 @@ class _TableWriter:
 
     def _head(self) -> bytes:
         name = orjson.dumps(self._plan.schema.table)
-        arrays = b'{"updated":[],"created":[' if self._plan.created else b'{"created":[],"updated":['
-        return self._leading + name + b":" + arrays
+        return self._leading + name + b':{"created":[],"updated":['
 
     async def _rows(self) -> AsyncGenerator[bytes, None]:
         asked = self._plan.selection
@@ -195,14 +196,9 @@ async def read_page(
         mine = [line for line in lines if line.entity == name]
         rows, deleted = await _page_of(tx, schema, mine, own)
         piece = piece_of(schema, rows)
-        created = orjson.Fragment(b"[" + (piece.json if piece else b"") + b"]")
         if piece is not None or (deleted and not first):
-            empty: list[object] = []
-            changes[schema.table] = {
-                "created": created if first else empty,
-                "updated": empty if first else created,
-                "deleted": [] if first else deleted,
-            }
+            rows_text = orjson.Fragment(b"[" + (piece.json if piece else b"") + b"]")
+            changes[schema.table] = {"created": [], "updated": rows_text, "deleted": [] if first else deleted}
     return Page(changes, number, number < head)
 
 
