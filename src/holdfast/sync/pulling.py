@@ -211,10 +211,13 @@ async def _page_of(
     rows: list[dict[str, object]] = []
     absent: list[UUID] = []
     for row_id, stored in zip(ids, standing, strict=True):
+        line = last[row_id]
+        if own is not None and line.device == own:
+            continue
         if stored is None:
             absent.append(row_id)
-        elif stored.row["version"] == last[row_id].version and last[row_id].device != own:
+        elif stored.row["version"] == line.version:
             rows.append(stored.row)
-    gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE and last[row_id].device != own]
+    gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE]
     heard = {t.row_id for t in await tx.find_tombstones(schema, gone)} if gone else set()
     return rows, [spell_id(row_id) for row_id in gone if row_id in heard]
