@@ -4,7 +4,7 @@ The state comes from the row as it stands and the old values that later changes 
 the device showed with its last pull, not at the one that this pull gave it: a device pulls right before it pushes, and of a
 row that it has edited it keeps its own fields, so that the edit was made on what it had before.
 
-What a device pushed counts as had until it has shown a cursor from behind that push: before, it may still hold its copy for
+What a device pushed, and not what was made of it, counts as had until it has shown a cursor from behind that push: before, it may still hold its copy for
 unsent, because the answer got lost or the row was edited again meanwhile, and then it sends the same once more.
 """
 
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import orjson
 
-from holdfast.changes.change import PUSHED, Change, OldValue, Operation
+from holdfast.changes.change import PUSHED, Change, OldValue, Operation, canonical
 from holdfast.changes.devices import is_pushed_by
 from holdfast.model.schema import EntitySchema
 
@@ -70,12 +70,14 @@ def _value(schema: EntitySchema, name: str, state: Mapping[str, bytes], row: Map
 @dataclass(frozen=True, slots=True)
 class Base:
     """What a device had of a row: the fields it pulled, and over them what it pushed. `kept` are values of its that were
-    not taken, as canonical plain bytes.
+    not taken as they came, as canonical plain bytes; `said` is everything that it has pushed, so that an old push which
+    comes again is no edit.
     """
 
     pulled: Mapping[str, Any] | None
     pushed: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, bytes] = field(default_factory=dict)
+    said: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
 
     def of(self, name: str) -> Any:
         """A field's value, or MISSING."""
@@ -95,15 +97,42 @@ def base_of(
     """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`."""
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
+    said: dict[str, frozenset[bytes]] = {}
     for change in past.changes:
         if change.number <= seen or not is_pushed_by(change.device, device):
             continue
-        state = standing_at(schema, row, past, change.number)
+        state = standing_at(schema, row, past, change.number) or {}
+        untaken = {
+            old.field.removesuffix(PUSHED): old.value
+            for old in past.old_values
+            if old.number == change.number and old.field.endswith(PUSHED)
+        }
         for name in change.fields:
-            if state is not None and name in schema.by_name:
+            if name in state and name not in untaken:
                 pushed[name] = state[name]
                 kept.pop(name, None)
-        for old in past.old_values:
-            if old.number == change.number and old.field.endswith(PUSHED):
-                kept[old.field.removesuffix(PUSHED)] = old.value
-    return Base(standing_at(schema, row, past, seen), pushed, kept)
+                plain = canonical(plain_value(schema, name, state[name]))
+                said[name] = said.get(name, frozenset()) | {plain}
+        for name, value in untaken.items():
+            kept[name] = value
+            said[name] = said.get(name, frozenset()) | {value}
+            usable = _decoded(schema, name, value)
+            if usable is not MISSING:
+                pushed[name] = usable
+    return Base(standing_at(schema, row, past, seen), pushed, kept, said)
+
+
+def plain_value(schema: EntitySchema, name: str, value: Any) -> Any:
+    """A field's value in plain form."""
+    return None if value is None else schema.by_name[name].type.encode(value)
+
+
+def _decoded(schema: EntitySchema, name: str, value: bytes) -> Any:
+    """A kept value, or MISSING where it was none that the field can have."""
+    plain = orjson.loads(value)
+    if plain is None:
+        return None
+    try:
+        return schema.by_name[name].type.decode(plain)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return MISSING

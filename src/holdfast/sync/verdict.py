@@ -100,7 +100,7 @@ def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
 def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Ground) -> Verdict:
     """What becomes of a row that was deleted on the device."""
     verdict = Verdict(schema, row_id)
-    if ground.stored is None:
+    if ground.stored is None or _has_deleted_before(pusher, ground):
         return verdict
     if not ground.permitted or ground.barred:
         reason = next(iter(ground.barred.values()), "forbidden")
@@ -114,6 +114,14 @@ def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Gro
             verdict, write=_delete(pusher, schema, row_id), reason="delete_against_edit", rules=rules
         )
     return _send_back(pusher, replace(verdict, reason="delete_against_edit", rules=rules), ground)
+
+
+def _has_deleted_before(pusher: Pusher, ground: Ground) -> bool:
+    """Whether this is a delete that comes again, and the row was made anew meanwhile."""
+    return any(
+        change.op is Operation.DELETE and is_pushed_by(change.device, pusher.device)
+        for change in ground.past.after(pusher.pulled)
+    )
 
 
 # -- a row that stands here -------------------------------------------------------------------------------------------
@@ -146,7 +154,8 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         rules[name] = declared.merge
         if not same_on_wire(declared.type, merged.value, current):
             taken[name] = merged.value
-        if not merged.pushed_stands:
+        if not merged.pushed_stands or not same_on_wire(declared.type, merged.value, pushed):
+            # What a sum or a union was made of is what the device goes on from, until it has heard of it.
             kept[name] = _plain(declared, pushed)
     if rules:
         reasons.append("edit_against_edit")
@@ -165,14 +174,22 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         return replace(verdict, write=pusher.planned(write, returns=_differs(row, final)))
     if kept:
         return replace(verdict, write=_touch(pusher, row.schema, row.row_id, kept))
-    return _send_back(pusher, verdict, ground) if _differs(row, final) else verdict
+    if not _differs(row, final) or _is_overtaken(pusher, ground):
+        return verdict
+    return _send_back(pusher, verdict, ground)
+
+
+def _is_overtaken(pusher: Pusher, ground: Ground) -> bool:
+    """Whether this device has pushed the row again since: then this is an old push, and nobody waits for an answer."""
+    latest = ground.past.latest()
+    return latest is not None and latest.number > pusher.pulled and _is_echo(pusher, latest.device)
 
 
 def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
     """Whether the device changed the field: by its own list, where it has one, and against what it had."""
     if row.listed is not None and declared.name not in row.listed:
         return False
-    if declared.name in base.kept and base.kept[declared.name] == _plain(declared, row.values[declared.name]):
+    if _plain(declared, row.values[declared.name]) in base.said.get(declared.name, ()):
         return False
     before = base.of(declared.name)
     return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
@@ -180,7 +197,7 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
     listed = row.listed is None or name in row.listed
-    return listed and base.kept.get(name) != sent
+    return listed and sent not in base.said.get(name, ())
 
 
 def _moved(base: Base, declared: FieldSchema, current: Any) -> bool:
