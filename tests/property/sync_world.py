@@ -507,7 +507,11 @@ class World:
             if lose == "pull":
                 return
             self._apply(rig, sync, answer)
-        await self._play(play, "applied")
+        if "applied" in play:
+            deltas = dict(rig.deltas)
+            await self._play(play, "applied")
+            # An edit between pull and push is taken for one that was made before the pull.
+            self.ledger.tainted.update(i for i, delta in rig.deltas.items() if delta != deltas.get(i, 0))
         sent = sync.push_request()
         if sent is None:
             return

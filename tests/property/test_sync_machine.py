@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -125,6 +125,8 @@ def run_machine(harness: Harness, *, examples: int, steps_each: int) -> None:
                     deadline=None,
                     derandomize=repeatable(),
                     database=None,
+                    # Shrinking such histories takes minutes; run with more examples to find a shorter one.
+                    phases=[Phase.generate],
                     suppress_health_check=list(HealthCheck),
                 ),
             )
