@@ -155,6 +155,7 @@ async def everything_holds(world: World) -> None:
         await device_is_level(world, rig)
     server = await world.with_history()
     writes_are_kept(world, server)
+    rows_are_kept(world, server)
     sums_are_right(world, server)
     buried = [key for key in world.ledger.dead if key in server.rows]
     demand("C3", f"deleted, and there: {buried}", not buried)
@@ -209,6 +210,14 @@ def writes_are_kept(world: World, server: Server) -> None:
         if name in _SUMMED:
             continue
         demand("C2", f"{key} {name} {value!r} was lost", value in _known_values(server, key, name))
+
+
+def rows_are_kept(world: World, server: Server) -> None:
+    """C2 of whole rows: what a device made and was told is safe is there, unless somebody has deleted it."""
+    gone = world.ledger.made - server.rows.keys() - world.removed
+    if any(table == "folders" for table, _ in world.removed):
+        gone = {key for key in gone if key[0] != "files"}
+    demand("C2", f"made, acknowledged, and gone: {gone}", not gone)
 
 
 def _known_values(server: Server, key: Key, name: str) -> set[bytes]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from hypothesis import strategies as st
 
-from holdfast.errors import HoldfastError, StillReferenced
+from holdfast.errors import StillReferenced
 from holdfast.identity.principal import Role
 from tests.property.sync_world import Lost, World
 
@@ -85,6 +85,8 @@ class Sync:
     push: bool = True
     twice: bool = False
     at: tuple[tuple[Point, tuple[Step, ...]], ...] = ()
+    only: str | None = None
+    """Push nothing but this table."""
 
     async def apply(self, world: World) -> None:
         def play(steps: tuple[Step, ...]) -> Callable[[], Awaitable[None]]:
@@ -95,7 +97,29 @@ class Sync:
             return all_of_them
 
         points = {point: play(steps) for point, steps in self.at}
-        await world.sync(world.rigs[self.rig], push=self.push, lose=self.lose, twice=self.twice, at=points)
+        await world.sync(
+            world.rigs[self.rig],
+            push=self.push,
+            lose=self.lose,
+            twice=self.twice,
+            at=points,
+            only=self.only,
+        )
+
+
+@dataclass(frozen=True)
+class While:
+    """A device synchronises, and while it reads the answer to its pull, something else happens."""
+
+    rig: int
+    step: Step
+
+    async def apply(self, world: World) -> None:
+        async def once() -> None:
+            await self.step.apply(world)
+
+        world.interlude = once
+        await world.sync(world.rigs[self.rig])
 
 
 @dataclass(frozen=True)
@@ -214,6 +238,3 @@ async def carry_out(world: World, steps: tuple[Step, ...]) -> None:
     for step in steps:
         await step.apply(world)
     await world.finish()
-
-
-__all__ = ["Broken", "Held", "HoldfastError", "Local", "Reinstall", "Resend", "Rest", "Server", "Step", "Sync"]

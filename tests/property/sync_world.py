@@ -10,6 +10,7 @@ import asyncio
 import copy
 import random
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -77,6 +78,8 @@ class Rig:
     cursor: int = 0
     epoch: UUID | None = None
     read: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    excused: bool = False
+    """Something has happened after which it may be told to start afresh."""
 
     @property
     def named(self) -> bool:
@@ -88,6 +91,8 @@ class Ledger:
     """What was done, as far as it must be found again. A restore takes all but `written` back as well."""
 
     acknowledged: list[tuple[Key, str, bytes]] = field(default_factory=list)
+    made: set[Key] = field(default_factory=set)
+    """Rows that devices made, and were told are safe."""
     dead: set[Key] = field(default_factory=set)
     hits: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     added: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -108,7 +113,8 @@ class Server:
 class World:
     """Everything that one history stands on."""
 
-    def __init__(self, harness: Harness, engine: Engine, example: int) -> None:
+    def __init__(self, harness: Harness, engine: Engine, example: int, *, shared: bool = False) -> None:
+        """`shared`: Ann has a fifth database, which comes with the same bare session as her tablet's."""
         self.harness = harness
         self.gate = GatedEngine(engine)
         self.clock = ManualClock()
@@ -130,7 +136,14 @@ class World:
             self._rig("bob-phone", "bob", hubs[1], named=True),
             self._rig("bob-laptop", "bob", hubs[0], named=True, pages=True),
         ]
+        if shared:
+            self.rigs.append(self._rig("ann-browser", "ann", hubs[0], named=False))
+            self.rigs[4].caller = self.rigs[1].caller
+        self.interlude: Callable[[], Awaitable[None]] | None = None
+        """What happens once, after the first piece of the next pull's answer."""
         self.ledger = Ledger()
+        self.removed: set[Key] = set()
+        """What anybody has deleted, anywhere."""
         self.written: dict[tuple[str, str], set[bytes]] = defaultdict(set)
         self.owners: dict[Key, set[str]] = defaultdict(set)
         self.backup: tuple[Any, Ledger] | None = None
@@ -194,6 +207,7 @@ class World:
         for _ in range(2):
             await self.rest_create("ann", "halves", ())
         await self.rest_create("ann", "secrets", ((0, 0),))
+        self.back_up()
         for rig in self.rigs:
             await self.sync(rig)
 
@@ -320,6 +334,7 @@ class World:
                 if record.raw["folder_id"] == row_id:
                     rig.client.mark_as_deleted("files", str(record.raw["id"]))
         rig.client.mark_as_deleted(table, row_id)
+        self.removed.add((table, row_id))
         self.ledger.tainted.add(row_id)
 
     def stamp(self, rig: Rig) -> None:
@@ -417,6 +432,7 @@ class World:
         row_id = rows[pick % len(rows)]
         async with self.other_store.session(self.scope(user)) as s:
             await s.delete(BY_TABLE[table], read_id(row_id))
+        self.removed.add((table, row_id))
         self._buried(table, row_id)
 
     async def rest_stamp(self, user: str) -> None:
@@ -457,7 +473,9 @@ class World:
 
     async def collect(self, minutes: int) -> None:
         """Forget devices that have not come for so long, and the tombstones that all others have passed."""
-        await collect(self.store, self.tenant, forgotten_after=timedelta(minutes=minutes))
+        found = await collect(self.store, self.tenant, forgotten_after=timedelta(minutes=minutes))
+        for rig in self.rigs if found.devices else ():
+            rig.excused = True
 
     async def new_epoch(self) -> None:
         """The store goes back to the last backup where the medium can, and a new epoch begins."""
@@ -469,6 +487,8 @@ class World:
             self.ledger = copy.deepcopy(ledger)
         self.ledger.tainted.update(row_id for (table, row_id) in self.owners if table == "cards")
         self.life = uuid5(self.life, str(self.tokens))
+        for rig in self.rigs:
+            rig.excused = True
 
     def back_up(self) -> None:
         engine = self.gate.inner
@@ -485,21 +505,33 @@ class World:
         if replacement:
             asked["replacement"] = "1"
         pieces = await rig.hub.pull(rig.caller, read_pull(asked))
-        answer: dict[str, Any] = orjson.loads(b"".join([piece async for piece in pieces]))
+        read: list[bytes] = []
+        async for piece in pieces:
+            read.append(piece)
+            interlude, self.interlude = self.interlude, None
+            if interlude is not None:
+                await interlude()
+        answer: dict[str, Any] = orjson.loads(b"".join(read))
         check.answer_is_sound(self, rig, answer)
         return answer
 
     async def sync(
-        self, rig: Rig, *, push: bool = True, lose: Lost | None = None, twice: bool = False, at: Any = None
+        self, rig: Rig, *, push: bool = True, lose: Lost | None = None, twice: bool = False, at: Any = None,
+        only: str | None = None
     ) -> None:
-        """Synchronise. `at` maps a point to what happens there. A cursor that is refused is a fresh start, once."""
+        """Synchronise; with `only`, a program that pushes nothing but this table. `at` maps a point to what happens there. A cursor that is refused is a fresh start, once."""
         play = at or {}
         try:
-            await self._sync(rig, push=push, lose=lose, twice=twice, play=play)
+            await self._sync(rig, push=push, lose=lose, twice=twice, play=play, only=only)
         except CursorExpired:
+            check.demand("C6", f"{rig.name} was told to start afresh for no reason", rig.excused)
+            rig.excused = False
             await self._start_afresh(rig)
+            await self._sync(rig, push=True, lose=None, twice=False, play={}, only=None)
 
-    async def _sync(self, rig: Rig, *, push: bool, lose: Lost | None, twice: bool, play: Any) -> None:
+    async def _sync(
+        self, rig: Rig, *, push: bool, lose: Lost | None, twice: bool, play: Any, only: str | None
+    ) -> None:
         sync = rig.client.begin()
         for request in sync.pulls():
             answer = await self.pull(rig, request)
@@ -515,6 +547,8 @@ class World:
         sent = sync.push_request()
         if sent is None:
             return
+        if only is not None:
+            sent = sync._sent = PushRequest({only: sent.changes[only]}, sent.last_pulled_at)
         if not push or lose == "push":
             self._push_came_to_nothing(rig)
             return
@@ -582,6 +616,8 @@ class World:
                 key = table, raw["id"]
                 if raw["id"] in later.get(table, ()):
                     continue
+                if raw in parts["created"]:
+                    self.ledger.made.add(key)
                 now = rig.client.raw(*key) or {}
                 for name in edits.get(key, set()) - {""}:
                     self.ledger.acknowledged.append((key, name, check.canonical_wire(raw[name])))

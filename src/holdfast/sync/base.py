@@ -93,14 +93,18 @@ def base_of(
     *,
     device: UUID,
     seen: int,
+    since: int | None = None,
 ) -> Base:
-    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`."""
+    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`. `since` is the number
+    behind which its pushes are looked at for what it has said already, by default the same.
+    """
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
     said: dict[str, frozenset[bytes]] = {}
     for change in past.changes:
-        if change.number <= seen or not is_pushed_by(change.device, device):
+        if change.number <= (seen if since is None else since) or not is_pushed_by(change.device, device):
             continue
+        is_had = change.number > seen
         state = standing_at(schema, row, past, change.number) or {}
         untaken = {
             old.field.removesuffix(PUSHED): old.value
@@ -109,13 +113,16 @@ def base_of(
         }
         for name in change.fields:
             if name in state and name not in untaken:
-                pushed[name] = state[name]
-                kept.pop(name, None)
+                if is_had:
+                    pushed[name] = state[name]
+                    kept.pop(name, None)
                 plain = canonical(plain_value(schema, name, state[name]))
                 said[name] = said.get(name, frozenset()) | {plain}
         for name, value in untaken.items():
-            kept[name] = value
             said[name] = said.get(name, frozenset()) | {value}
+            if not is_had:
+                continue
+            kept[name] = value
             usable = _decoded(schema, name, value)
             if usable is not MISSING:
                 pushed[name] = usable

@@ -29,7 +29,8 @@ SYNCED_AT: Final = "synced_at"
 @dataclass(frozen=True, slots=True)
 class Pusher:
     """Who pushes, from which device, on what base, and when. `pulled` is the number of the cursor that comes with the push,
-    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that.
+    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that. `since` is where its
+    own pushes begin to count as said: the same, or 0 for a push from before what the device has shown since.
     """
 
     scope: Scope
@@ -37,6 +38,7 @@ class Pusher:
     named: bool
     pulled: int
     seen: int
+    since: int
     at: datetime
 
     def planned(self, write: Write, *, returns: bool) -> PlannedWrite:
@@ -117,9 +119,9 @@ def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Gro
 
 
 def _has_deleted_before(pusher: Pusher, ground: Ground) -> bool:
-    """Whether this is a delete that comes again, and the row was made anew meanwhile."""
+    """Whether this is a delete that comes again: the row was made anew meanwhile, or was sent back the first time."""
     return any(
-        change.op is Operation.DELETE and is_pushed_by(change.device, pusher.device)
+        is_pushed_by(change.device, pusher.device) and not (change.op is Operation.CREATE or change.fields)
         for change in ground.past.after(pusher.pulled)
     )
 
@@ -141,7 +143,8 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if name not in row.values or not _is_edited(row, base, declared):
             continue
         pushed, current = row.values[name], stored.row[name]
-        if same_on_wire(declared.type, pushed, current):
+        # Two who count to the same have counted twice.
+        if same_on_wire(declared.type, pushed, current) and declared.merge != "counter":
             continue
         if name in ground.barred:
             kept[name] = _plain(declared, pushed)
@@ -316,7 +319,9 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen)
+    return base_of(
+        schema, row, ground.past, device=pusher.device, seen=pusher.seen, since=pusher.since
+    )
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
