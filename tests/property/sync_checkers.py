@@ -1,15 +1,16 @@
 """What must hold of every history. Those of the end are in `everything_holds`; the others are asked as answers come.
 
-    C1  a device holds what the server holds for it           C7   a replay changes nothing
-    C2  no acknowledged write is lost                         C8   nothing out of scope leaves
-    C3  what is deleted stays so, unless made anew            C9   the device complains of nothing and has nothing left to send
-    C4  nobody's values, and nobody's edits, are invented     C10  the checksums agree
-    C5  a push is there as a whole or not at all              C11  a device never reads an older state than before
-    C6  within an epoch a cursor never falls
+C1  a device holds what the server holds for it           C7   a replay changes nothing
+C2  no acknowledged write is lost                         C8   nothing out of scope leaves
+C3  what is deleted stays so, unless made anew            C9   the device complains of nothing and has nothing left to send
+C4  nobody's values, and nobody's edits, are invented     C10  the checksums agree
+C5  a push is there as a whole or not at all              C11  a device never reads an older state than before
+C6  within an epoch a cursor never falls
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -231,10 +232,8 @@ def _known_values(server: Server, key: Key, name: str) -> set[bytes]:
             continue
         plain = orjson.loads(old.value)
         known.add(canonical_wire(plain))
-        try:
+        with contextlib.suppress(ValueError):  # what was never a value of the field is kept as it was sent
             known.add(_on_wire(kind, None if plain is None else kind.decode(plain)))
-        except ValueError:
-            pass  # it was kept as it was sent
     return known
 
 

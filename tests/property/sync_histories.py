@@ -218,7 +218,9 @@ def rest_steps(draw: st.DrawFn) -> Rest:
 def syncs(draw: st.DrawFn) -> Sync:
     """A synchronisation, with what may go wrong."""
     rig = draw(rigs)
-    how = draw(st.sampled_from(["plain"] * 4 + ["pull", "push", "ack", "ack", "only", "twice", "middle", "middle"]))
+    how = draw(
+        st.sampled_from(["plain"] * 4 + ["pull", "push", "ack", "ack", "only", "twice", "middle", "middle"])
+    )
     if how in {"pull", "push", "ack"}:
         return Sync(rig, lose=how)
     if how != "middle":

@@ -97,7 +97,9 @@ async def _everyones_tombstones(tx: Any, schema: Any, since: Any) -> list[str]:
 
 
 async def _all_tombstones(tx: Any, schema: Any, since: Any) -> list[str]:
-    return [spell_id(t.row_id) for t in await tx.read_tombstones(schema, since.after, since.upto, limit=1_000)]
+    return [
+        spell_id(t.row_id) for t in await tx.read_tombstones(schema, since.after, since.upto, limit=1_000)
+    ]
 
 
 async def _everyones_rows(engine: Any, tx: Any, selection: Any) -> AsyncIterator[Any]:
@@ -137,7 +139,12 @@ _caller_of = Caller.of
 
 # -- pushes -----------------------------------------------------------------------------------------------------------
 
-_push_whole, _pusher, _read_row, _base_of = Hub._push_whole, pushing.Push._pusher, pushing.read_row, base.base_of
+_push_whole, _pusher, _read_row, _base_of = (
+    Hub._push_whole,
+    pushing.Push._pusher,
+    pushing.read_row,
+    base.base_of,
+)
 _create, _meet_delete = verdict._create, verdict._meet_delete
 
 
@@ -169,8 +176,7 @@ def _keeps_nothing(*args: Any, **named: Any) -> Any:
 _write = verdict.Write
 
 
-def _without_own_pushes(schema: Any, row: Any, past: Any, *, device: Any, seen: int, since: int
-) -> Any:
+def _without_own_pushes(schema: Any, row: Any, past: Any, *, device: Any, seen: int, since: int) -> Any:
     return base.Base(base.standing_at(schema, row, past, seen))
 
 
@@ -219,7 +225,11 @@ _lost_sum: tuple[Step, ...] = (
 _deleted_elsewhere: tuple[Step, ...] = (Rest("ann", "delete"), Rest("ann", "delete", "notes"))
 
 MUTANTS: Sequence[Mutant] = (
-    Mutant("the cursor is taken after the rows", of(Hub, "_answer", _cursor_after_rows), (While(BOBS, rest(NAME)),)),
+    Mutant(
+        "the cursor is taken after the rows",
+        of(Hub, "_answer", _cursor_after_rows),
+        (While(BOBS, rest(NAME)),),
+    ),
     Mutant(
         "a cursor is one too high",
         of(CursorTag, "cursor", lambda self, number: _cursor(self, number + 1)),
@@ -235,7 +245,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "a row that was made anew is told as deleted too",
         of(pulling, "_deleted_since", _all_tombstones),
-        (Local(TABLET, "remove"), Sync(TABLET), Local(TABLET, "again", choices=(NAME,)), Sync(TABLET), Sync(BOBS)),
+        (Local(BOBS, "remove"), Sync(BOBS), Local(BOBS, "again", choices=(NAME,)), Sync(BOBS)),
     ),
     Mutant("everybody's rows go out", of(pulling, "selected", _everyones_rows), (rest(NAME, table="notes"),)),
     Mutant(
@@ -258,7 +268,9 @@ MUTANTS: Sequence[Mutant] = (
         of(Hub, "_standing", _standing_without("gone")),
         (Server("promote"), Sync(BOBS), Server("demote")),
     ),
-    Mutant("what a role wins stays away", of(Hub, "_standing", _standing_without("come")), (Server("promote"),)),
+    Mutant(
+        "what a role wins stays away", of(Hub, "_standing", _standing_without("come")), (Server("promote"),)
+    ),
     Mutant(
         "a migration is not answered",
         of(Hub, "_differing", staticmethod(lambda *_: ())),
@@ -272,8 +284,15 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "an own echo is left out for a bare session",
         of(Caller, "of", _bare_is_named),
-        (Sync(BROWSER), Local(TABLET, "create", "cards", choices=(NAME,)), Sync(TABLET), Sync(TABLET),
-         edit(TABLET, NAME), Local(TABLET, "remove"), Sync(TABLET)),
+        (
+            Sync(BROWSER),
+            Local(TABLET, "create", "cards", choices=(NAME,)),
+            Sync(TABLET),
+            Sync(TABLET),
+            edit(TABLET, NAME),
+            Local(TABLET, "remove"),
+            Sync(TABLET),
+        ),
         shared=True,
     ),
     Mutant(

@@ -516,8 +516,14 @@ class World:
         return answer
 
     async def sync(
-        self, rig: Rig, *, push: bool = True, lose: Lost | None = None, twice: bool = False, at: Any = None,
-        only: str | None = None
+        self,
+        rig: Rig,
+        *,
+        push: bool = True,
+        lose: Lost | None = None,
+        twice: bool = False,
+        at: Any = None,
+        only: str | None = None,
     ) -> None:
         """Synchronise; with `only`, a program that pushes nothing but this table. `at` maps a point to what happens there. A cursor that is refused is a fresh start, once."""
         play = at or {}
@@ -734,8 +740,5 @@ class World:
 
 def _tags(current: Any, choice: int, token: str) -> str:
     tags = orjson.loads(current) if isinstance(current, str) and current else []
-    if choice % 4 == 3 and tags:
-        tags = tags[1:]
-    else:
-        tags = [*tags, token]
+    tags = tags[1:] if choice % 4 == 3 and tags else [*tags, token]
     return orjson.dumps(tags).decode()

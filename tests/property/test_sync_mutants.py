@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -48,6 +49,6 @@ def test_every_mistake_is_caught(capsys: pytest.CaptureFixture[str]) -> None:
     found = {mutant.name: caught(mutant) for mutant in MUTANTS}
     missed = [name for name, what in found.items() if what is None]
     with capsys.disabled():
-        print(f"\nmutants caught: {len(found) - len(missed)} of {len(found)}")
+        sys.stdout.write(f"\nmutants caught: {len(found) - len(missed)} of {len(found)}\n")
     assert len(found) >= FEWEST
     assert not missed, f"not caught: {missed}"

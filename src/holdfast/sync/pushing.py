@@ -462,7 +462,9 @@ def refuse_expired(number: int, head: int, horizon: int, device: Device | None) 
     """Raise CursorExpired for a number that this store cannot go on from."""
     if number > head:
         raise CursorExpired("this cursor lies beyond what the store holds")
-    if number < horizon and number > 0:
+    # A device that is known holds the horizon back, unless its first pull comes in pages and is not through yet.
+    is_paging = device is not None and device.seen < horizon and device.seen <= number
+    if 0 < number < horizon and not is_paging:
         raise CursorExpired("this cursor lies behind what has been collected")
     if device is not None and number > max(device.issued, device.seen):
         raise CursorExpired("this cursor was never given to this device")

@@ -319,9 +319,7 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(
-        schema, row, ground.past, device=pusher.device, seen=pusher.seen, since=pusher.since
-    )
+    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen, since=pusher.since)
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
