@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from holdfast.engines.port import Engine, Transaction
 from holdfast.errors import Unavailable
@@ -48,7 +48,7 @@ class GatedEngine:
     async def begin(self, scope: Scope, *, read_only: bool = False) -> AsyncIterator[Transaction]:
         async with self.inner.begin(scope, read_only=read_only) as tx:
             seen = _Seen(tx)
-            yield seen  # type: ignore[misc]
+            yield cast("Transaction", seen)
             if seen.locked:
                 await self._before_commit()
 

@@ -218,7 +218,7 @@ def rest_steps(draw: st.DrawFn) -> Rest:
 def syncs(draw: st.DrawFn) -> Sync:
     """A synchronisation, with what may go wrong."""
     rig = draw(rigs)
-    how = draw(
+    how: Any = draw(
         st.sampled_from(["plain"] * 4 + ["pull", "push", "ack", "ack", "only", "twice", "middle", "middle"])
     )
     if how in {"pull", "push", "ack"}:

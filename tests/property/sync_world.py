@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID, uuid5
 
 import orjson
@@ -125,8 +125,8 @@ class World:
         self.life = uuid5(NAMES, f"epoch {example}")
         self.random = random.Random(example)
         stores = [
-            Store(each, CATALOG, cursor_secret=SECRET, clock=self.clock)  # type: ignore[arg-type]
-            for each in (self.gate, engine)
+            Store(each, CATALOG, cursor_secret=SECRET, clock=self.clock)
+            for each in (cast("Engine", self.gate), engine)
         ]
         self.store, self.other_store = stores
         hubs = [Hub(s, secret=SECRET, epoch=self._epoch, members=self._members) for s in stores]
@@ -191,8 +191,8 @@ class World:
         await self.harness.make_tenant(self.gate.inner, self.tenant)
         await self.harness.make_tenant(self.gate.inner, self.strangers)
         self.written["halves", "stamp"].add(check.canonical_wire(""))
-        for user in self.users.values():
-            await self.harness.make_member(self.gate.inner, self.tenant, user)
+        for user_id in self.users.values():
+            await self.harness.make_member(self.gate.inner, self.tenant, user_id)
         await self.harness.make_member(self.gate.inner, self.strangers, self.users["bob"])
         for entity in BY_TABLE.values():
             self._note_defaults(entity)
@@ -480,7 +480,7 @@ class World:
     async def new_epoch(self) -> None:
         """The store goes back to the last backup where the medium can, and a new epoch begins."""
         self.tokens += 1
-        engine = self.gate.inner
+        engine: Any = self.gate.inner
         if isinstance(engine, MemoryEngine) and self.backup is not None:
             data, ledger = self.backup
             engine.data = copy.deepcopy(data)
@@ -491,7 +491,7 @@ class World:
             rig.excused = True
 
     def back_up(self) -> None:
-        engine = self.gate.inner
+        engine: Any = self.gate.inner
         if isinstance(engine, MemoryEngine):
             self.backup = copy.deepcopy(engine.data), copy.deepcopy(self.ledger)
 
