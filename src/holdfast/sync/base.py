@@ -93,17 +93,17 @@ def base_of(
     *,
     device: UUID,
     seen: int,
-    since: int | None = None,
+    is_old: bool = False,
 ) -> Base:
-    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`. `since` is the number
-    behind which its pushes are looked at for what it has said already, by default the same.
+    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`. Of an old push that comes
+    again it is not known any more what the device had shown then: what it had pushed last before counts as said as well.
     """
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
     said: dict[str, frozenset[bytes]] = {}
-    for change in past.changes:
-        if change.number <= (seen if since is None else since) or not is_pushed_by(change.device, device):
-            continue
+    own = [change for change in past.changes if is_pushed_by(change.device, device)]
+    earlier = [change for change in own if change.number <= seen]
+    for change in (earlier[-1:] if is_old else []) + own[len(earlier) :]:
         is_had = change.number > seen
         state = standing_at(schema, row, past, change.number) or {}
         untaken = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +13,7 @@ import orjson
 from holdfast.changes.cursor import CursorTag
 from holdfast.changes.devices import pushed_by
 from holdfast.engines.port import Capability, Marks, Selection, Since
-from holdfast.errors import Conflict, Duplicate, ReferenceMissing, TooLarge
+from holdfast.errors import AlreadyExists, Conflict, Duplicate, ReferenceMissing, StaleVersion, TooLarge
 from holdfast.model.schema import MEMBERS, EntitySchema
 from holdfast.store.store import Store
 from holdfast.sync.base import Past, standing_at
@@ -101,12 +102,15 @@ class Hub:
         row_id = _visibility_id(caller)
         # A role that may not write has its visibility noted all the same: the note is the platform's.
         scope = self.store.scope_for_notes(caller.scope, reason="what a role reads")
-        async with self.store.session(scope) as session:
-            found = await session.find(Visibility, row_id)
-            if found is None:
-                await session.put(Visibility(id=row_id, user_id=caller.user_id, tables=tables))
-            elif found.tables != tables:
-                await session.patch(Visibility, row_id, {"tables": tables}, if_version=found.version)
+        with suppress(
+            AlreadyExists, StaleVersion
+        ):  # another device of the same person was first, with the same
+            async with self.store.session(scope) as session:
+                found = await session.find(Visibility, row_id)
+                if found is None:
+                    await session.put(Visibility(id=row_id, user_id=caller.user_id, tables=tables))
+                elif found.tables != tables:
+                    await session.patch(Visibility, row_id, {"tables": tables}, if_version=found.version)
 
     async def _remember(self, caller: Caller, standing: Standing, after: int | None) -> None:
         """Write down what the device has shown and is given, before it is given it."""

@@ -171,14 +171,13 @@ class Push:
         caller, device = self._caller, met.device
         # One that showed no cursor had nothing before this pull.
         seen = device.seen if device is not None and device.seen else self._pulled
-        seen, is_old = min(seen, self._pulled), self._pulled < seen
         return Pusher(
             caller.scope,
             caller.device_id,
             caller.named,
             pulled=self._pulled,
-            seen=seen,
-            since=0 if is_old else seen,
+            seen=min(seen, self._pulled),
+            is_old=device is not None and self._pulled < device.issued,
             at=self._at,
         )
 
@@ -293,7 +292,8 @@ class Push:
         self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]], head: int
     ) -> None:
         """What has happened to the rows since the device had them. Most pushes come right after a pull, and ask nothing."""
-        after = self._pusher(met).since
+        pusher = self._pusher(met)
+        after = 0 if pusher.is_old else pusher.seen
         if after >= head:
             return
         ids = [row_id for _, ids in keys.values() for row_id in ids]

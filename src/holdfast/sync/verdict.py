@@ -29,8 +29,8 @@ SYNCED_AT: Final = "synced_at"
 @dataclass(frozen=True, slots=True)
 class Pusher:
     """Who pushes, from which device, on what base, and when. `pulled` is the number of the cursor that comes with the push,
-    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that. `since` is where its
-    own pushes begin to count as said: the same, or 0 for a push from before what the device has shown since.
+    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that. An `is_old` push
+    comes with a cursor behind which the device has been given another: nobody waits for it any more.
     """
 
     scope: Scope
@@ -38,7 +38,7 @@ class Pusher:
     named: bool
     pulled: int
     seen: int
-    since: int
+    is_old: bool
     at: datetime
 
     def planned(self, write: Write, *, returns: bool) -> PlannedWrite:
@@ -319,7 +319,7 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen, since=pusher.since)
+    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen, is_old=pusher.is_old)
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
