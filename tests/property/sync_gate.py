@@ -20,6 +20,8 @@ class GatedEngine:
         self._hold_at = self._fail_at = 0
         self._reached = asyncio.Event()
         self._open = asyncio.Event()
+        self.pause = False
+        """Let others go first at the end of each transaction, as a network does."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -49,6 +51,8 @@ class GatedEngine:
         async with self.inner.begin(scope, read_only=read_only) as tx:
             seen = _Seen(tx)
             yield cast("Transaction", seen)
+            if self.pause:
+                await asyncio.sleep(0)
             if seen.locked:
                 await self._before_commit()
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from holdfast.sync.caller import Caller
 from holdfast.testing.conformance import first_revision
 from holdfast.testing.memory import MemoryHarness
 from tests.property.sync_entities import CATALOG
@@ -81,5 +82,21 @@ def test_it_is_sound(name: str) -> None:
     async def play() -> None:
         engine = await MemoryHarness().make_engine(first_revision(CATALOG))
         await carry_out(World(MemoryHarness(), engine, 1), HISTORIES[name])
+
+    asyncio.run(play())
+
+
+def test_two_requests_of_a_device_that_nobody_knows_yet() -> None:
+    async def play() -> None:
+        engine = await MemoryHarness().make_engine(first_revision(CATALOG))
+        world = World(MemoryHarness(), engine, 1)
+        await world.begin()
+        rig = world.rigs[PHONE]
+        rig.caller = Caller.of(world.scope("ann"), device="another", session_id=None)
+        rig.client.reset()
+        request = rig.client.begin().pull_request()
+        world.gate.pause = True
+        first, second = await asyncio.gather(*(world.pull(rig, request) for _ in range(2)))
+        assert first == second
 
     asyncio.run(play())

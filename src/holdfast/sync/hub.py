@@ -119,23 +119,25 @@ class Hub:
         if device is not None and device.seen == seen and device.issued >= head:
             return
         scope = self.store.scope_for_notes(caller.scope, reason="what a device has")
+        now = self.store.clock()
+        if device is None:
+            made = Device(
+                id=caller.device_id,
+                user_id=caller.user_id,
+                name=caller.device_name,
+                named=caller.named,
+                seen=seen,
+                issued=head,
+                last_seen=now,
+            )
+            with suppress(AlreadyExists):  # another request of the same device was first
+                async with self.store.session(scope) as session:
+                    await session.put(made)
+                return
         async with self.store.session(scope) as session:
-            now = self.store.clock()
-            if device is None:
-                await session.put(
-                    Device(
-                        id=caller.device_id,
-                        user_id=caller.user_id,
-                        name=caller.device_name,
-                        named=caller.named,
-                        seen=seen,
-                        issued=head,
-                        last_seen=now,
-                    )
-                )
-            else:
-                values = {"seen": seen, "issued": max(device.issued, head), "last_seen": now}
-                await session.patch(Device, device.id, values)
+            known = device or await session.get(Device, caller.device_id)
+            values = {"seen": seen, "issued": max(known.issued, head), "last_seen": now}
+            await session.patch(Device, known.id, values)
 
     def _readable(self, caller: Caller) -> list[EntitySchema]:
         return [schema for schema in self._synced if self.store.reads(caller.scope, schema)]
