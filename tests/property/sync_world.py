@@ -45,6 +45,7 @@ Key = tuple[str, str]
 """A table and a row's id as devices spell it."""
 Lost = Literal["pull", "push", "ack"]
 
+_ODD = 11
 _EDGES: dict[str, list[Any]] = {
     "text": ["", "a", "\u00e4\u0301", "\U0001f600", "\u2028\"\\'", "null", " "],
     "integer": [0, -1, 2**53 - 1, 1 - 2**53],
@@ -264,6 +265,13 @@ class World:
     def note_written(self, table: str, column: str, wire: Any) -> None:
         self.written[table, column].add(check.canonical_wire(wire))
 
+    @staticmethod
+    def odd(column: str, choice: int, wire: Any, *, device: bool) -> Any:
+        """Now and then what an application gets wrong, or a number that no device can hold exactly."""
+        if choice != _ODD or column not in {"rank", "low"}:
+            return wire
+        return 1.5 if device else 2**60 + 1
+
     # -- on a device ----------------------------------------------------------------------------------------------
 
     def live(self, rig: Rig, table: str) -> list[str]:
@@ -276,7 +284,12 @@ class World:
             return
         columns = self._known(rig, table)
         values = {
-            columns[c % len(columns)]: self.value(table, columns[c % len(columns)], v, None, folders)
+            columns[c % len(columns)]: self.odd(
+                columns[c % len(columns)],
+                v,
+                self.value(table, columns[c % len(columns)], v, None, folders),
+                device=True,
+            )
             for c, v in choices
         }
         if table == "files":
@@ -304,7 +317,8 @@ class World:
         folders = self.live(rig, "folders")
         names = [columns[c % len(columns)] for c, _ in choices]
         values = {
-            n: self.value(table, n, v, before[n], folders) for n, (_, v) in zip(names, choices, strict=True)
+            n: self.odd(n, v, self.value(table, n, v, before[n], folders), device=True)
+            for n, (_, v) in zip(names, choices, strict=True)
         }
         rig.client.update(table, row_id, {n: v for n, v in values.items() if n != "folder_id" or v})
         self._note_edit(rig, table, row_id, values, before)
@@ -408,7 +422,8 @@ class World:
         for column, choice in choices:
             name = names[column % len(names)]
             standing = encode_wire(schema.by_name[name].type, row[name])
-            values[name] = self._plain(table, name, self.value(table, name, choice, standing, folders))
+            wire = self.value(table, name, choice, standing, folders)
+            values[name] = self._plain(table, name, self.odd(name, choice, wire, device=False))
         async with self.other_store.session(self.scope(user)) as s:
             await s.patch(BY_TABLE[table], read_id(row_id), values)
         for name, value in values.items():
