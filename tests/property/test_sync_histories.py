@@ -23,6 +23,14 @@ HISTORIES: dict[str, tuple[Step, ...]] = {
         Reinstall(LAPTOP),
         Sync(LAPTOP),
     ),
+    "a first pull in pages of a device that was set up anew": (
+        Local(LAPTOP, "create", choices=(NAME,)),
+        Local(LAPTOP, "create", "notes", choices=((0, 0),)),
+        Sync(LAPTOP),
+        Local(LAPTOP, "create", choices=(NAME,)),
+        Sync(LAPTOP),
+        Reinstall(LAPTOP),
+    ),
     "two count to the same number": (edit(PHONE, HITS), edit(BOBS, HITS), Sync(BOBS), Sync(PHONE)),
     "a sum whose answer is lost": (
         edit(PHONE, HITS),

@@ -199,7 +199,6 @@ class Hub:
             page = await read_page(
                 tx,
                 self._readable(caller),
-                caller,
                 after=after or 0,
                 head=head,
                 limit=limit,

@@ -19,7 +19,6 @@ from uuid import UUID
 import orjson
 
 from holdfast.changes.change import Change, Operation
-from holdfast.changes.devices import pushed_by
 from holdfast.engines.port import Selection, Since, Transaction
 from holdfast.model.schema import EntitySchema
 from holdfast.model.wire import spell_id
@@ -177,7 +176,6 @@ class Page:
 async def read_page(
     tx: Transaction,
     schemas: Iterable[EntitySchema],
-    caller: Caller,
     *,
     after: int,
     head: int,
@@ -185,16 +183,16 @@ async def read_page(
     first: bool,
 ) -> Page:
     """The next changes of the log, as rows in the state in which they stand. A row goes out with its last change: where it
-    has changed since, it comes later.
+    has changed since, it comes later. What the device has pushed goes out as well: a page does not tell whether it goes on
+    with a first pull, after which a device that was set up anew has nothing of it.
     """
     by_name = {schema.name: schema for schema in schemas}
     lines = [c for c in await tx.read_changes(after, limit=limit) if c.number <= head]
     number = lines[-1].number if lines else head
-    own = pushed_by(caller.device_id) if caller.named and not first else None
     changes: dict[str, dict[str, object]] = {}
     for name, schema in by_name.items():
         mine = [line for line in lines if line.entity == name]
-        rows, deleted = await _page_of(tx, schema, mine, own)
+        rows, deleted = await _page_of(tx, schema, mine)
         piece = piece_of(schema, rows)
         if piece is not None or (deleted and not first):
             rows_text = orjson.Fragment(b"[" + (piece.json if piece else b"") + b"]")
@@ -203,7 +201,7 @@ async def read_page(
 
 
 async def _page_of(
-    tx: Transaction, schema: EntitySchema, lines: Sequence[Change], own: str | None
+    tx: Transaction, schema: EntitySchema, lines: Sequence[Change]
 ) -> tuple[list[dict[str, object]], list[str]]:
     last = {line.row_id: line for line in lines}
     ids = list(last)
@@ -211,12 +209,9 @@ async def _page_of(
     rows: list[dict[str, object]] = []
     absent: list[UUID] = []
     for row_id, stored in zip(ids, standing, strict=True):
-        line = last[row_id]
-        if own is not None and line.device == own:
-            continue
         if stored is None:
             absent.append(row_id)
-        elif stored.row["version"] == line.version:
+        elif stored.row["version"] == last[row_id].version:
             rows.append(stored.row)
     gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE]
     heard = {t.row_id for t in await tx.find_tombstones(schema, gone)} if gone else set()
