@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 
 import pytest
 
@@ -90,6 +91,24 @@ def test_it_is_sound(name: str) -> None:
     async def play() -> None:
         engine = await MemoryHarness().make_engine(first_revision(CATALOG))
         await carry_out(World(MemoryHarness(), engine, 1), HISTORIES[name])
+
+    asyncio.run(play())
+
+
+def test_a_device_that_is_restored_from_its_own_backup() -> None:
+    async def play() -> None:
+        engine = await MemoryHarness().make_engine(first_revision(CATALOG))
+        world = World(MemoryHarness(), engine, 1)
+        await world.begin()
+        rig = world.rigs[PHONE]
+        before = copy.deepcopy(rig.client)
+        for _ in range(2):
+            await edit(PHONE, NAME).apply(world)
+            await Local(PHONE, "create", "notes", choices=((0, 0),)).apply(world)
+            await Local(PHONE, "remove", "cards", 1).apply(world)
+            await world.sync(rig)
+        rig.client, rig.cursor = before, 0
+        await world.finish()
 
     asyncio.run(play())
 

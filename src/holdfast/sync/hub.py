@@ -155,8 +155,10 @@ class Hub:
             return [TablePlan(s, Selection(s), always=request.replacement) for s in readable]
         migration = request.migration or Migration()
         upto = standing.marks.head
-        device = pushed_by(caller.device_id) if caller.named else None
-        since = Since(after, upto, device)
+        # One that shows an older cursor than it was given may be an older copy of itself, without what it has pushed since.
+        known = standing.device
+        is_as_it_was = caller.named and known is not None and after >= known.issued
+        since = Since(after, upto, pushed_by(caller.device_id) if is_as_it_was else None)
         plans = []
         for schema in readable:
             differing = self._differing(schema, migration)
