@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from itertools import islice
+from pathlib import Path
 
 import psycopg
 from uuid_utils.compat import uuid7
@@ -50,7 +51,7 @@ class Reference:
     def start(self, config: ServerConfig) -> str:
         self._database = create_database(config.admin_url, f"benchmark_{self.name}")
         with psycopg.connect(self._database) as connection:
-            connection.execute(SCHEMA.read_bytes())
+            connection.execute(self.schema().read_bytes())
         port = free_port()
         self._server = ServerProcess(
             ["uvicorn", f"benchmarks.targets.{self.name}:app", *UVICORN, "--port", str(port)],
@@ -60,6 +61,10 @@ class Reference:
             settings={DATABASE_SETTING: self._database},
         )
         return self._server.base_url
+
+    def schema(self) -> Path:
+        """The file that makes the tables."""
+        return SCHEMA
 
     def pid(self) -> int:
         if self._server is None:

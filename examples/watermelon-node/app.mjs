@@ -85,8 +85,9 @@ for (const { table, id } of [holiday, wallet, coffee]) {
   if (left || right) console.table(shown.map((column) => ({ column, A: left?.[column], B: right?.[column] })));
 }
 for (const device of [a, b]) {
-  for (const { table, id, fields, rule } of device.settled) {
-    console.log(`Settled, as ${device.name} pushed: ${table} ${id}: ${fields} by the rule ${rule}`);
+  for (const { table, id, fields } of device.settled) {
+    const rules = Object.entries(fields).map(([field, rule]) => (field ? `${field} by ${rule}` : rule));
+    console.log(`Settled, as ${device.name} pushed: ${table} ${id}: ${rules.join(", ")}`);
   }
   for (const { table, id, code } of device.rejected) console.log(`Refused to ${device.name}: ${table} ${id}: ${code}`);
 }

@@ -712,6 +712,12 @@ def of_columns_and_rows() -> list[Mistake]:
             "2 tenants' counters do not agree with the last number of their log",
             mended=False,
         ),
+        Mistake(
+            "horizon_beyond_its_log",
+            "set local app.flush = 'on'; update holdfast.tenant_heads set horizon = head + 1",
+            "2 tenants' horizons lie beyond their log",
+            mended=False,
+        ),
     ]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from holdfast import Store, new_id
 from holdfast.changes.change import Operation
-from holdfast.engines.port import PlannedWrite, Write, WritePlan
+from holdfast.engines.port import PlannedWrite, Selection, Write, WritePlan
 from holdfast.engines.postgres import engine as postgres_engine
 from holdfast.engines.postgres._errors import translated
 from holdfast.engines.postgres.embedded import EmbeddedServer
@@ -422,3 +422,28 @@ def test_this_module_ends_with_what_it_found(wall: Wall) -> None:
     with wall.connect("backup") as backup:
         texts = "select count(*) from app.notices where text in ('never', 'cut off', 'late', 'early')"
         assert value(backup, texts) == 0
+
+
+async def test_a_stream_that_is_left_ends_on_the_server_too(wall: Wall) -> None:
+    """Nothing goes on reading for nobody, and the place in the pool is free again."""
+    running = "select count(*) from pg_stat_activity where state = 'active' and query ilike 'copy %'"
+    async with wall.store(pool_size=1) as store:
+        for _ in range(3):
+            async with store.session(wall.ann) as session:
+                await session.batch(Notice(text="x" * 100_000) for _ in range(40))
+        for _ in range(3):
+            async with store.engine.begin(wall.ann, read_only=True) as tx:
+                stream = tx.stream(Selection(NOTICES))
+                assert (await anext(stream)).count < 120
+                await stream.aclose()
+            assert await store.head(wall.ann) > 0
+        with wall.connect("admin") as admin:
+            for _ in range(100):
+                if value(admin, running) == 0:
+                    break
+                await asyncio.sleep(0.05)
+            assert value(admin, running) == 0
+        async with store.session(wall.ann) as session:
+            for notice in (await session.select(Notice, limit=1_000)).items:
+                if len(notice.text) == 100_000:
+                    await session.delete(Notice, notice.id)

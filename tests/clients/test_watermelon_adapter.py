@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import holdfast
+from tests.watermelon.install import find_node
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "watermelondb"
@@ -16,8 +16,7 @@ EXAMPLE = ROOT / "examples" / "watermelon-node"
 
 
 def test_the_adapter_behaves() -> None:
-    node = shutil.which("node")
-    assert node is not None, "node 18 or newer is needed to test the WatermelonDB adapter"
+    node = find_node().program
     tests = Path(__file__).with_name("adapter.test.mjs")
     done = subprocess.run(
         [node, "--test", str(tests)], capture_output=True, text=True, timeout=120, check=False

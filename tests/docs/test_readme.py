@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.deployment import HOLDFAST, Deployment, new_deployment
+from tests.watermelon.install import on_path
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +32,11 @@ def deployment() -> Iterator[Deployment]:
         command.parent.mkdir(parents=True)
         command.write_text(f'#!/bin/sh\nexec {" ".join(HOLDFAST)} "$@"\n')
         command.chmod(0o755)
-        shutil.copytree(ROOT / "examples", made.folder / "examples")
+        for folder in ("examples", "clients"):
+            shutil.copytree(
+                ROOT / folder, made.folder / folder, ignore=shutil.ignore_patterns("node_modules")
+            )
+        made.env["PATH"] = on_path(made.folder / "node")
         yield made
 
 
@@ -56,7 +61,7 @@ def test_the_commands_work_in_their_order(deployment: Deployment) -> None:
     with deployment.up() as up:
         said = [shell(deployment, block.replace(ADDRESS, up.url)) for block in rest]
         assert up.end() == 0
-    requests, registration, statement, proof = said
+    requests, registration, statement, proof, devices = said
     assert '"name":"Everyday"' in requests
     assert '"balance":"12.50"' in requests
     assert '"access_token"' in registration
@@ -64,6 +69,7 @@ def test_the_commands_work_in_their_order(deployment: Deployment) -> None:
     assert "would be added, 0 already there" in planned
     assert " added, 0 already there" in imported
     assert "0 failed, 0 not checked" in proof
+    assert "equal on both devices" in devices
 
 
 def test_the_programs_run_beside_the_server(deployment: Deployment) -> None:

@@ -6,12 +6,13 @@ The bodies are WatermelonDB's, and are read by `sync.requests`; a pull is sent w
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,6 +47,8 @@ class _Body(BaseModel):
 class Resolution(_Body):
     """What a person decides: with `value`, `values` are the fields in the form in which REST writes them."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"take": "mine"}})
+
     take: Literal["mine", "theirs", "value"]
     values: dict[str, Any] | None = None
 
@@ -53,8 +56,40 @@ class Resolution(_Body):
 class Resolutions(_Body):
     """One decision on several conflicts."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"ids": [str(UUID(int=0))], "take": "theirs"}})
+
     ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
     take: Literal["mine", "theirs"]
+
+
+def _takes(example: dict[str, Any]) -> dict[str, Any]:
+    """How a route is described that reads its body itself."""
+    schema = {"type": "object", "example": example}
+    content = {"application/json": {"schema": schema}}
+    return {**_BEARER, "requestBody": {"required": False, "content": content}}
+
+
+_CURSOR: Final[dict[str, Any]] = {
+    "name": "last_pulled_at",
+    "in": "query",
+    "required": False,
+    "description": "The `timestamp` of the pull before; empty, `null` or absent on the first one.",
+    "schema": {"type": "string"},
+}
+_A_PULL: Final = {"last_pulled_at": None, "schema_version": 1, "migration": None}
+_A_PUSH: Final[dict[str, Any]] = {
+    "financial_accounts": {
+        "created": [{"id": "x7Kq2mZpL0aB9cDe", "name": "Cash", "account_type": "other", "balance": 12.5}],
+        "updated": [],
+        "deleted": [],
+    }
+}
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A stream of events.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
 
 
 def sync_router(platform: Platform) -> APIRouter:
@@ -67,13 +102,13 @@ def sync_router(platform: Platform) -> APIRouter:
 
 
 def _add_wire(router: APIRouter, hub: Hub) -> None:
-    @router.get("/pull", openapi_extra=_BEARER)
+    @router.get("/pull", openapi_extra={**_BEARER, "parameters": [_CURSOR]})
     async def pull(request: Request) -> Response:
         """What has changed since `last_pulled_at`, or everything; WatermelonDB's `pullChanges` passes it on."""
         caller = await _caller(request)
         return await _streamed(await hub.pull(caller, read_pull(dict(request.query_params))))
 
-    @router.post("/pull", openapi_extra=_BEARER)
+    @router.post("/pull", openapi_extra=_takes(_A_PULL))
     async def pull_by_post(request: Request) -> Response:
         """The same, with the parameters in a JSON body: a migration may be longer than an address."""
         caller = await _caller(request)
@@ -82,7 +117,7 @@ def _add_wire(router: APIRouter, hub: Hub) -> None:
             raise Malformed("the body of a pull is an object")
         return await _streamed(await hub.pull(caller, read_pull({**request.query_params, **body})))
 
-    @router.post("/push", openapi_extra=_BEARER)
+    @router.post("/push", openapi_extra=_takes(_A_PUSH) | {"parameters": [_CURSOR]})
     async def push(request: Request) -> Response:
         """Take what a device has changed: WatermelonDB's changes, bare or as `{changes, lastPulledAt}`."""
         caller = await _caller(request)
@@ -107,14 +142,14 @@ def _add_inbox(router: APIRouter, inbox: Inbox) -> None:
         """Settle several conflicts the same way."""
         return _json_reply({"items": await inbox.resolve_many(who, body.ids, body.take)})
 
-    @router.post("/conflicts/{conflict_id}/resolve", openapi_extra=_BEARER)
-    async def resolve(who: Who, conflict_id: UUID, body: Resolution) -> Response:
+    @router.post("/conflicts/{id}/resolve", openapi_extra=_BEARER)
+    async def resolve(who: Who, conflict_id: Annotated[UUID, Path(alias="id")], body: Resolution) -> Response:
         """Settle a conflict with what the device sent, with what stands here, or with other values."""
         return _json_reply(dict(await inbox.resolve(who, conflict_id, body.take, body.values)))
 
 
 def _add_events(router: APIRouter, platform: Platform) -> None:
-    @router.get("/events", openapi_extra=_BEARER)
+    @router.get("/events", openapi_extra=_BEARER, responses=_STREAM)
     async def events(request: Request) -> Response:
         """Server-sent events: `head`, with the number that the tenant is at. Losing one is harmless."""
         caller = await _caller(request)
@@ -125,21 +160,23 @@ def _add_events(router: APIRouter, platform: Platform) -> None:
 
 async def _events(platform: Platform, request: Request, caller: Caller) -> AsyncGenerator[bytes, None]:
     """The head now, then whenever it moves; a comment when nothing does. Ends with the token that it was opened with."""
-    store, tenant = platform.store, caller.scope.tenant_id
-    waited, number = 0.0, -1
+    store, tenant, number = platform.store, caller.scope.tenant_id, -1
+    end = time.monotonic() + MAX_STREAM
+    look_again = time.monotonic() + KEEP_ALIVE
     yield b"retry: 2000\n\n"
-    while waited < MAX_STREAM:
+    while time.monotonic() < end:
         found = await store.heads.next(tenant, number, seconds=KEEP_ALIVE)
-        if found is not None:
+        if found is None:
+            yield b": still here\n\n"
+        else:
             number = found
             yield b'event: head\nid: %d\ndata: {"number":%d}\n\n' % (number, number)
-            continue
-        waited += KEEP_ALIVE
-        try:
-            await _caller(request)
-        except HoldfastError:
-            return
-        yield b": still here\n\n"
+        if time.monotonic() >= look_again:
+            try:
+                await _caller(request)
+            except HoldfastError:
+                return
+            look_again = time.monotonic() + KEEP_ALIVE
 
 
 async def _caller(request: Request) -> Caller:

@@ -28,11 +28,19 @@ _PLAIN: dict[str, Any] = {
 _OTHER: dict[str, Any] = {"text": "holdfast verified", "boolean": True, "decimal": Decimal(1), "float": 1.0}
 
 
-def sample_entity(catalog: Catalog, *, visibility: str) -> EntitySchema | None:
-    """An entity of this visibility whose rows stand alone and have a field to change; None where there is none."""
+def sample_entity(catalog: Catalog, *, visibility: str, synced: bool = False) -> EntitySchema | None:
+    """An entity of this visibility whose rows stand alone and have a field to change; None where there is none.
+
+    With `synced`, one that devices hold.
+    """
     for schema in catalog:
         usable = schema.journaled and schema.visibility == visibility and not _needs_others(schema)
-        if usable and changeable(schema) is not None and _try(catalog, schema):
+        if (
+            usable
+            and (schema.synced or not synced)
+            and changeable(schema) is not None
+            and _try(catalog, schema)
+        ):
             return schema
     return None
 

@@ -53,8 +53,9 @@ def _own_url(platform: Platform) -> str:
 
 
 def _list_path(platform: Platform) -> str:
-    for schema in platform.catalog:
-        if schema.visibility != "realm":
+    entities = [entity for pack in platform.packs for entity in pack.entities]
+    for schema in map(platform.catalog.schema, entities):
+        if schema.journaled:
             return f"/api/v1/data/{schema.pack}/{schema.table}"
     return "/api/v1/auth/tenants"
 

@@ -18,6 +18,7 @@ from holdfast.migrations.migrate import State
 from holdfast.runtime._guests import Guests, log_verification, remove_guests, remove_leftovers, welcome_guests
 from holdfast.runtime._verify_api import check_api
 from holdfast.runtime._verify_rows import check_owners, check_round_trip, check_tenants
+from holdfast.runtime._verify_sync import check_devices
 from holdfast.runtime.assembly import Platform
 from holdfast.runtime.checking import Failed, NotChecked
 from holdfast.runtime.database import Tell, silent
@@ -146,6 +147,11 @@ async def check_server(run: Verification) -> str:
     return await check_api(run.platform, run.need_guests(), run.url)
 
 
+async def check_sync(run: Verification) -> str:
+    """Two throw-away devices meet: a row made, seen, deleted; another person's cursor is refused."""
+    return await check_devices(run.platform, run.need_guests())
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("database", check_database),
     ("isolation level", check_isolation_level),
@@ -157,6 +163,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("isolation of tenants", check_other_tenant),
     ("isolation of owners", check_other_owner),
     ("login", check_login),
+    ("sync", check_sync),
     ("api", check_server),
 )
 

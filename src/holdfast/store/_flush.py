@@ -228,7 +228,7 @@ class Flusher:
             decided, cascaded = await self._decide(tx, start, decider)
             outcomes = await self._plan_and_write(tx, plan, [*cascaded, *decided.writes], decided.stored)
             outcomes = outcomes[len(cascaded) :]
-            await self._plan_and_write(tx, plan, decider.record(outcomes), {})
+            await self._plan_and_write(tx, plan, decider.record(outcomes), decided.stored)
             if plan.head > start:
                 await tx.act_as(_for_the_log(write_set.scope))
                 await tx.write(_log(plan))

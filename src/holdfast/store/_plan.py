@@ -8,7 +8,6 @@ import base64
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -55,12 +54,19 @@ class FlushPlan:
         self.writes.clear()
 
     def take_writes(self) -> list[tuple[Scope, list[RowWrite]]]:
-        """The row writes planned since the last call, in order, those of one scope together."""
-        taken = [
-            (scope, [write for _, write in pairs]) for scope, pairs in groupby(self.writes, key=itemgetter(0))
-        ]
+        """The row writes planned since the last call, in order, those together that see the same rows: from which device
+        each comes stands in its change alone.
+        """
+        taken: list[tuple[Scope, list[RowWrite]]] = []
+        for _, pairs in groupby(self.writes, key=lambda pair: _sight(pair[0])):
+            run = list(pairs)
+            taken.append((run[0][0], [write for _, write in run]))
         self.writes.clear()
         return taken
+
+
+def _sight(scope: Scope) -> tuple[UUID, UUID | None, bool]:
+    return scope.tenant_id, scope.user_id, scope.whole_tenant
 
 
 def plan_write(

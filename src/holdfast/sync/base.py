@@ -4,8 +4,9 @@ The state comes from the row as it stands and the old values that later changes 
 the device showed with its last pull, not at the one that this pull gave it: a device pulls right before it pushes, and of a
 row that it has edited it keeps its own fields, so that the edit was made on what it had before.
 
-What a device pushed, and not what was made of it, counts as had until it has shown a cursor from behind that push: before, it may still hold its copy for
-unsent, because the answer got lost or the row was edited again meanwhile, and then it sends the same once more.
+What a device pushed, and not what was made of it, counts as had until it has shown a cursor from behind that push: before,
+it may still hold its copy for unsent, because the answer got lost or the row was edited again meanwhile, and then it sends
+the same once more.
 """
 
 from __future__ import annotations
@@ -86,6 +87,17 @@ class Base:
         return MISSING if self.pulled is None else self.pulled[name]
 
 
+def known_from(past: Past, *, device: UUID, seen: int, pulled: int) -> int:
+    """The number behind which the changes of a row are news to a device that has edited it.
+
+    That is the last cursor it has shown; but a row that was not there then, and that it did not make itself, it can only
+    have edited as the pull behind that cursor gave it.
+    """
+    first = next(iter(past.after(seen)), None)
+    came = first is not None and first.op is Operation.CREATE and not is_pushed_by(first.device, device)
+    return max(seen, pulled) if came else seen
+
+
 def base_of(
     schema: EntitySchema,
     row: Mapping[str, Any] | None,
@@ -93,18 +105,17 @@ def base_of(
     *,
     device: UUID,
     seen: int,
-    is_old: bool = False,
+    before: int | None = None,
 ) -> Base:
-    """What `device` had of a row that it has edited, when the last cursor it has shown is `seen`. Of an old push that comes
-    again it is not known any more what the device had shown then: what it had pushed last before counts as said as well.
-    """
+    """What `device` had of a row that it has edited, when it knows the changes up to `seen`, and its own until `before`."""
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
     said: dict[str, frozenset[bytes]] = {}
-    own = [change for change in past.changes if is_pushed_by(change.device, device)]
-    earlier = [change for change in own if change.number <= seen]
-    for change in (earlier[-1:] if is_old else []) + own[len(earlier) :]:
-        is_had = change.number > seen
+    for change in past.changes:
+        if change.number <= seen or not is_pushed_by(change.device, device):
+            continue
+        if before is not None and change.number >= before:
+            break
         state = standing_at(schema, row, past, change.number) or {}
         untaken = {
             old.field.removesuffix(PUSHED): old.value
@@ -113,16 +124,13 @@ def base_of(
         }
         for name in change.fields:
             if name in state and name not in untaken:
-                if is_had:
-                    pushed[name] = state[name]
-                    kept.pop(name, None)
+                pushed[name] = state[name]
+                kept.pop(name, None)
                 plain = canonical(plain_value(schema, name, state[name]))
                 said[name] = said.get(name, frozenset()) | {plain}
         for name, value in untaken.items():
-            said[name] = said.get(name, frozenset()) | {value}
-            if not is_had:
-                continue
             kept[name] = value
+            said[name] = said.get(name, frozenset()) | {value}
             usable = _decoded(schema, name, value)
             if usable is not MISSING:
                 pushed[name] = usable

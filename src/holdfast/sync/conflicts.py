@@ -17,7 +17,7 @@ from holdfast.model.schema import EntitySchema
 from holdfast.model.wire import pushed_columns, spell_id
 from holdfast.store.deciding import Decided, RowKey
 from holdfast.store.store import Store
-from holdfast.sync.base import Past, standing_at
+from holdfast.sync.base import MISSING, Past, base_of, standing_at
 from holdfast.sync.entities import Conflict, ConflictResolution
 from holdfast.tenancy.scope import Scope
 
@@ -44,13 +44,9 @@ class Inbox:
 
     async def _told(self, scope: Scope, conflict: Conflict) -> dict[str, Any]:
         schema = self._store.catalog.schema(conflict.entity)
-        async with self._store.engine.begin(scope, read_only=True) as tx:
-            row = await tx.get(schema, conflict.row_id)
-            after = min(conflict.base, max(0, conflict.number - 1))
-            past = Past(
-                await tx.read_row_changes([conflict.row_id], after),
-                await tx.read_history_since(schema, [conflict.row_id], after),
-            )
+        row, past = None, Past()
+        if self._store.reads(scope, schema):  # a role may have been taken away since
+            row, past = await self._read(scope, schema, conflict)
         return {
             "id": str(conflict.id),
             "table": schema.table,
@@ -63,6 +59,15 @@ class Inbox:
             "fields": _sides(schema, conflict, row, past),
             "deleted": row is None,
         }
+
+    async def _read(
+        self, scope: Scope, schema: EntitySchema, conflict: Conflict
+    ) -> tuple[dict[str, Any] | None, Past]:
+        async with self._store.engine.begin(scope, read_only=True) as tx:
+            row = await tx.get(schema, conflict.row_id)
+            after = min(conflict.base, max(0, conflict.number - 1))
+            changes = await tx.read_row_changes([conflict.row_id], after)
+            return row, Past(changes, await tx.read_history_since(schema, [conflict.row_id], after))
 
     async def resolve(
         self, scope: Scope, conflict_id: UUID, take: Take, values: Mapping[str, Any] | None = None
@@ -96,7 +101,7 @@ def _sides(
     schema: EntitySchema, conflict: Conflict, row: Mapping[str, Any] | None, past: Past
 ) -> dict[str, dict[str, Any]]:
     """Field → mine, theirs and base, in plain form, of the fields that met."""
-    base = standing_at(schema, row, past, conflict.base) or {}
+    base = _base(schema, conflict, row, past)
     theirs = standing_at(schema, row, past, max(0, conflict.number - 1)) or {}
     after = standing_at(schema, row, past, conflict.number) or {}
     kept = kept_values(conflict.number, past)
@@ -108,6 +113,18 @@ def _sides(
             "base": _plain(schema, name, base),
         }
     return sides
+
+
+def _base(
+    schema: EntitySchema, conflict: Conflict, row: Mapping[str, Any] | None, past: Past
+) -> dict[str, Any]:
+    """What the device had, as far as is known."""
+    if conflict.device_id is None:
+        return standing_at(schema, row, past, conflict.base) or {}
+    device, number = conflict.device_id, conflict.number
+    base = base_of(schema, row, past, device=device, seen=conflict.base, before=number)
+    fields = (declared.name for declared in schema.fields)
+    return {name: value for name in fields if (value := base.of(name)) is not MISSING}
 
 
 def kept_values(number: int, past: Past) -> dict[str, Any]:

@@ -102,9 +102,8 @@ class Hub:
         row_id = _visibility_id(caller)
         # A role that may not write has its visibility noted all the same: the note is the platform's.
         scope = self.store.scope_for_notes(caller.scope, reason="what a role reads")
-        with suppress(
-            AlreadyExists, StaleVersion
-        ):  # another device of the same person was first, with the same
+        # Another device of the same person may be first, with the same.
+        with suppress(AlreadyExists, StaleVersion):
             async with self.store.session(scope) as session:
                 found = await session.find(Visibility, row_id)
                 if found is None:
@@ -253,7 +252,7 @@ class Hub:
         members: frozenset[UUID],
         receipt: PushReceipt | None,
     ) -> dict[str, Any]:
-        careful = False
+        careful = 0
         for attempt in range(_TRIES):
             push = Push(
                 self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=careful
@@ -264,7 +263,7 @@ class Hub:
                 # Only looked for when it happens: to ask for each row whether it is unique costs a query a row.
                 if attempt + 1 == _TRIES:
                     raise
-                careful = True
+                careful = min(careful + 1, 2)
             else:
                 return push.answer()
         raise AssertionError  # pragma: no cover

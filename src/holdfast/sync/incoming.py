@@ -31,6 +31,8 @@ _EMPTY: Final[Mapping[str, Any]] = {
     "boolean": False,
     "json": {},
 }
+_ROOM: Final = 16
+"""How many levels deeper an answer may hold what is kept."""
 _UNUSABLE: Any = object()
 
 
@@ -118,7 +120,10 @@ def _take(row: Incoming, made: Entity) -> None:
         value = getattr(made, declared.name)
         if value is None and not declared.nullable and not declared.server_set:
             return
-        whole[declared.name] = None if value is None else declared.type.normalise(value)
+        # A validator that has left a value alone need not be checked again.
+        if value is not None and value is not row.values.get(declared.name):
+            value = declared.type.normalise(value)
+        whole[declared.name] = value
     row.whole = whole
     for name in row.values:
         row.values[name] = whole[name]
@@ -141,10 +146,21 @@ def _is_bounded(declared: FieldSchema) -> bool:
 
 
 def as_sent(wire: Any) -> bytes:
-    """What was sent, as canonical JSON."""
+    """What was sent, as canonical JSON; where that cannot hold it, its own JSON text as a text.
+
+    That is half a character, a number beyond 64 bits, or what nests so deeply that no answer could hold it.
+    """
+    inside = wire
+    for _ in range(_ROOM):
+        inside = [inside]
     try:
-        return canonical(wire)
-    except (
-        TypeError
-    ):  # what JSON can say and the canonical form cannot: half a character, a number beyond 64 bits
-        return json.dumps(wire, sort_keys=True, separators=(",", ":")).encode("ascii")
+        return canonical(inside)[_ROOM:-_ROOM]
+    except TypeError:
+        return canonical(_text(wire))
+
+
+def _text(wire: Any) -> str:
+    try:
+        return json.dumps(wire, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return "nested too deeply to be kept"

@@ -204,6 +204,7 @@ async def _page_of(
     tx: Transaction, schema: EntitySchema, lines: Sequence[Change]
 ) -> tuple[list[dict[str, object]], list[str]]:
     last = {line.row_id: line for line in lines}
+    written = {line.row_id: line for line in lines if line.op is not Operation.DELETE}
     ids = list(last)
     standing = await tx.batch_get(schema, ids) if ids else []
     rows: list[dict[str, object]] = []
@@ -211,7 +212,8 @@ async def _page_of(
     for row_id, stored in zip(ids, standing, strict=True):
         if stored is None:
             absent.append(row_id)
-        elif stored.row["version"] == last[row_id].version:
+        # Behind it there may be a refusal of the same id, which is another person's.
+        elif row_id in written and stored.row["version"] == written[row_id].version:
             rows.append(stored.row)
     gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE]
     heard = {t.row_id for t in await tx.find_tombstones(schema, gone)} if gone else set()

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
-from holdfast.errors import CursorExpired, HoldfastError, InvalidInput, TooLarge
+from holdfast.errors import CursorExpired, HoldfastError, TooLarge
 from holdfast.model.catalog import Catalog
 from holdfast.model.diff import in_reference_order
 from holdfast.model.ids import new_id
@@ -29,7 +27,7 @@ from holdfast.store.store import Store
 from holdfast.sync.base import Past
 from holdfast.sync.caller import Caller
 from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushReceipt
-from holdfast.sync.incoming import Incoming, read_row
+from holdfast.sync.incoming import Incoming, as_sent, read_row
 from holdfast.sync.requests import MalformedSync, TableChanges
 from holdfast.sync.verdict import Ground, Pusher, Verdict, judge_delete, judge_row
 
@@ -61,7 +59,40 @@ def read_changes(store: Store, tables: Mapping[str, TableChanges]) -> Changes:
             changes.unread[name] = [str(row["id"]) for row in (*table.created, *table.updated)]
         else:
             _read_table(store, changes, schema, table)
+    _put_in_order(changes)
     return changes
+
+
+def _put_in_order(changes: Changes) -> None:
+    """Rows behind those that they refer to, and deletes before: a push may have to be taken in parts."""
+    schemas = {
+        schema.name: schema
+        for schema in (*(r.schema for r in changes.rows), *(s for s, _ in changes.deletes))
+    }
+    rank = {schema.name: place for place, schema in enumerate(in_reference_order(schemas.values()))}
+    changes.rows = _parents_first(sorted(changes.rows, key=lambda row: rank[row.schema.name]))
+    changes.deletes.sort(key=lambda delete: -rank[delete[0].name])
+
+
+def _parents_first(rows: Sequence[Incoming]) -> list[Incoming]:
+    """The same, within tables that refer to themselves. A circle stays as it came."""
+    waiting = {(row.schema.name, row.row_id): row for row in rows}
+    ordered: list[Incoming] = []
+    for row in rows:
+        chain: list[Incoming] = []
+        following: Incoming | None = waiting.pop((row.schema.name, row.row_id), None)
+        while following is not None:
+            chain.append(following)
+            following = next(
+                (found for key in _own_parents(following) if (found := waiting.pop(key, None))), None
+            )
+        ordered += reversed(chain)
+    return ordered
+
+
+def _own_parents(row: Incoming) -> list[RowKey]:
+    own = [declared for declared, reference in row.schema.references if reference.table == row.schema.name]
+    return [(row.schema.name, row.values[d.name]) for d in own if row.values.get(d.name) is not None]
 
 
 def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: TableChanges) -> None:
@@ -71,11 +102,13 @@ def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: Tab
         for raw in raws:
             row = read_row(schema, entity, _row_id(schema, raw["id"]), raw, created=created)
             rows[row.row_id] = row
+    gone: dict[UUID, None] = {}
     for text in table.deleted:
         try:
-            row_id = read_id(text)
+            gone[read_id(text)] = None
         except ValueError:
             continue  # no row has such an id, so it is deleted
+    for row_id in gone:
         rows.pop(row_id, None)
         changes.deletes.append((schema, row_id))
     for row in rows.values():
@@ -119,7 +152,10 @@ class Met:
 
 
 class Push:
-    """One push of one device; see `holdfast.store.deciding.Decider`. `careful` looks for duplicates before the engine does."""
+    """One push of one device; see `holdfast.store.deciding.Decider`.
+
+    `careful` looks for duplicates before the engine does: 1 lets rows of this push hand values on to one another, 2 does not.
+    """
 
     def __init__(
         self,
@@ -130,7 +166,7 @@ class Push:
         pulled: int,
         members: frozenset[UUID],
         receipt: PushReceipt | None = None,
-        careful: bool = False,
+        careful: int = 0,
     ) -> None:
         self.changes = changes
         self.verdicts: list[Verdict] = []
@@ -143,6 +179,9 @@ class Push:
         self._receipt = receipt
         self._careful = careful
         self._met: Met | None = None
+        self._bars: dict[RowKey, dict[str, str]] = {}
+        self._lost: set[RowKey] = set()
+        """Rows of this push that are refused for good: what refers to them waits for nothing."""
         self._device_schema = store.catalog.schema(Device)
         self._at = store.clock()
 
@@ -153,32 +192,35 @@ class Push:
         if self._met is None or not refused:  # asked anew, and not once more: the flush was tried again
             self._met = await self._meet(tx, head)
         met = self._met
+        if self._is_late(met):
+            self.verdicts = []
+            return Decided([])
         pusher = self._pusher(met)
-        order = self._in_order()
+        order = self.changes.rows
         fallen: set[RowKey] = set()
+        self._lost = set()
         for _ in range(_PASSES):
             verdicts = self._judge(pusher, met, order, refused, fallen)
             if self._careful:
                 await self._hold_unique(tx, pusher, met, verdicts)
             down = {(v.schema.name, v.row_id) for v in verdicts if not v.stands}
+            self._lost = {(v.schema.name, v.row_id) for v in verdicts if not v.stands and not v.later}
             if down <= fallen:
                 break
             fallen |= down
         self.verdicts = verdicts
         return Decided([v.write for v in verdicts if v.write is not None], met.stored)
 
+    def _is_late(self, met: Met) -> bool:
+        """Whether the device has pushed on a later cursor already. It then said all of this again, as far as it still held."""
+        return self._caller.named and met.device is not None and self._pulled < met.device.based
+
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
         # One that showed no cursor had nothing before this pull.
         seen = device.seen if device is not None and device.seen else self._pulled
         return Pusher(
-            caller.scope,
-            caller.device_id,
-            caller.named,
-            pulled=self._pulled,
-            seen=min(seen, self._pulled),
-            is_old=device is not None and self._pulled < device.issued,
-            at=self._at,
+            caller.scope, caller.device_id, caller.named, self._pulled, min(seen, self._pulled), self._at
         )
 
     def _judge(
@@ -204,7 +246,7 @@ class Push:
         for row in order:
             key = (row.schema.name, row.row_id)
             op = Operation.UPDATE if key in met.stored else Operation.CREATE
-            barred = self._barred(row, met, coming, going)
+            barred = self._bars[key] = self._barred(row, met, coming, going)
             verdicts.append(judge_row(pusher, row, self._ground(met, key, row.schema, op, barred)))
         return verdicts
 
@@ -212,9 +254,15 @@ class Push:
         self, met: Met, key: RowKey, schema: EntitySchema, op: Operation, barred: Mapping[str, str]
     ) -> Ground:
         scope = self._caller.scope
-        permitted = self._store.reads(scope, schema) and self._store.writes(scope, schema, op)
+        readable = self._store.reads(scope, schema)
         return Ground(
-            met.stored.get(key), met.past(key), met.tombstones.get(key), key in met.foreign, barred, permitted
+            met.stored.get(key),
+            met.past(key),
+            met.tombstones.get(key),
+            key in met.foreign,
+            barred,
+            readable and self._store.writes(scope, schema, op),
+            readable,
         )
 
     def _barred(self, row: Incoming, met: Met, coming: set[RowKey], going: set[RowKey]) -> dict[str, str]:
@@ -229,25 +277,27 @@ class Push:
                     barred[declared.name] = "no_such_member"
                 continue
             key = (declared.reference.table, target)
-            state = "gone" if key in going else "there" if key in coming or key in met.stored else None
+            state = (
+                "gone"
+                if key in going or key in self._lost
+                else "there"
+                if key in coming or key in met.stored
+                else None
+            )
             state = state or met.targets.get(key, "missing")
             if state != "there":
                 barred[declared.name] = f"reference_{state}"
         return barred
-
-    def _in_order(self) -> list[Incoming]:
-        """The rows, those that are referred to before those that refer to them."""
-        schemas = {row.schema.name: row.schema for row in self.changes.rows}
-        rank = {schema.name: place for place, schema in enumerate(in_reference_order(schemas.values()))}
-        return sorted(self.changes.rows, key=lambda row: rank[row.schema.name])
 
     # -- reading --------------------------------------------------------------------------------------------------
 
     async def _meet(self, tx: Transaction, head: int) -> Met:
         scope = self._caller.scope
         await tx.act_as(scope)
-        row = await tx.get(self._device_schema, self._caller.device_id)
-        met = Met(None if row is None else Device.stored(row))
+        (known,) = await tx.batch_get(self._device_schema, [self._caller.device_id])
+        met = Met(None if known is None else Device.stored(known.row))
+        if known is not None:
+            met.stored[self._device_schema.name, self._caller.device_id] = known
         marks = await tx.marks()
         refuse_expired(self._pulled, marks.head, marks.horizon, met.device)
         keys = self._keys()
@@ -292,8 +342,7 @@ class Push:
         self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]], head: int
     ) -> None:
         """What has happened to the rows since the device had them. Most pushes come right after a pull, and ask nothing."""
-        pusher = self._pusher(met)
-        after = 0 if pusher.is_old else pusher.seen
+        after = self._pusher(met).seen
         if after >= head:
             return
         ids = [row_id for _, ids in keys.values() for row_id in ids]
@@ -329,34 +378,51 @@ class Push:
     async def _hold_unique(self, tx: Transaction, pusher: Pusher, met: Met, verdicts: list[Verdict]) -> None:
         """Judge again, without the values that another row has, those rows that would break a unique rule."""
         rows = {(row.schema.name, row.row_id): row for row in self.changes.rows}
+        final = {
+            (v.schema.name, v.row_id): _final(v, met.stored.get((v.schema.name, v.row_id)))
+            for v in verdicts
+            if v.write is not None and v.write.write.op is not Operation.DELETE
+        }
+        going = {(v.schema.name, v.row_id) for v in verdicts if v.write is not None} - set(final)
         taken: set[tuple[str, tuple[str, ...], tuple[Any, ...]]] = set()
+        behind: dict[RowKey, set[RowKey]] = {}
         await tx.act_as(replace(pusher.scope, whole_tenant=True, reason="is the value another row's?"))
         for place, verdict in enumerate(verdicts):
             key = (verdict.schema.name, verdict.row_id)
-            if verdict.write is None or verdict.write.write.op is Operation.DELETE or key not in rows:
+            if key not in final or key not in rows:
                 continue
             barred: dict[str, str] = {}
             for rule in verdict.schema.uniques:
-                values = _unique_values(rule, _final(verdict, met.stored.get(key)))
+                values = _unique_values(rule, final[key])
                 if values is None:
                     continue
                 mark = (verdict.schema.name, rule.fields, values)
-                if mark in taken or await self._is_taken(tx, verdict, rule, values):
+                holder = await self._holder(tx, verdict, rule, values)
+                hands_on = self._careful < 2 and holder in final and holder not in behind.get(key, ())
+                if holder is not None and hands_on and _unique_values(rule, final[holder]) != values:
+                    behind.setdefault(key, set()).add(holder)
+                    holder = None
+                if mark in taken or (holder is not None and holder not in going):
                     barred.update(dict.fromkeys((rule.when,) if rule.when else rule.fields, "duplicate"))
                 else:
                     taken.add(mark)
             if barred:
                 op = Operation.UPDATE if key in met.stored else Operation.CREATE
-                ground = self._ground(met, key, verdict.schema, op, barred)
+                ground = self._ground(met, key, verdict.schema, op, {**self._bars.get(key, {}), **barred})
                 verdicts[place] = judge_row(pusher, rows[key], ground)
         await tx.act_as(pusher.scope)
+        verdicts[:] = _in_turn(verdicts, behind)
 
-    async def _is_taken(
+    async def _holder(
         self, tx: Transaction, verdict: Verdict, rule: Unique, values: tuple[Any, ...]
-    ) -> bool:
-        where = tuple(Condition(name, Op.EQ, value) for name, value in zip(rule.fields, values, strict=True))
-        found = await tx.query(Query(verdict.schema, where, limit=1_000))
-        return any(row["id"] != verdict.row_id and (rule.when is None or row[rule.when]) for row in found)
+    ) -> RowKey | None:
+        """The row that holds these values now, where it is another."""
+        where = [Condition(name, Op.EQ, value) for name, value in zip(rule.fields, values, strict=True)]
+        if rule.when is not None:
+            where.append(Condition(rule.when, Op.EQ, True))
+        found = await tx.query(Query(verdict.schema, tuple(where), limit=2))
+        others = [row["id"] for row in found if row["id"] != verdict.row_id]
+        return (verdict.schema.name, others[0]) if others else None
 
     # -- writing down ---------------------------------------------------------------------------------------------
 
@@ -369,6 +435,7 @@ class Push:
             number = next(waiting) if verdict.write is not None else verdict.number
             if verdict.reason is not None and not verdict.later:
                 rows.extend(self._conflict(verdict, number))
+        rows.sort(key=lambda row: type(row).__name__)  # those of one table go in one statement
         if self._receipt is not None:
             rows.append(replace_answer(self._receipt, self.answer()))
         writes = [self._creation(row) for row in rows]
@@ -384,7 +451,7 @@ class Push:
             row_id=verdict.row_id,
             device_id=self._caller.device_id,
             number=number,
-            base=self._pusher(self._met).seen if self._met else self._pulled,
+            base=self._base_of(verdict),
             reason=verdict.reason or "",
             rules=dict(verdict.rules),
             state="open" if verdict.is_open else "settled",
@@ -400,6 +467,12 @@ class Push:
                 auto_resolved=True,
                 timestamp=self._at,
             )
+
+    def _base_of(self, verdict: Verdict) -> int:
+        if self._met is None:
+            return self._pulled
+        past = self._met.past((verdict.schema.name, verdict.row_id))
+        return self._pusher(self._met).known_from(past)
 
     def _creation(self, row: Conflict | ConflictResolution | PushReceipt | Device) -> PlannedWrite:
         schema = self._catalog.schema(type(row))
@@ -418,10 +491,11 @@ class Push:
                 seen=self._pulled,
                 issued=self._pulled,
                 pushed=number,
+                based=self._pulled,
                 last_seen=self._at,
             )
             return self._creation(device)
-        values = {"pushed": number, "last_seen": self._at}
+        values = {"pushed": number, "based": self._pulled, "last_seen": self._at}
         write = Write(self._device_schema, Operation.UPDATE, caller.device_id, values)
         return PlannedWrite(write, caller.scope, self._at)
 
@@ -473,11 +547,7 @@ def refuse_expired(number: int, head: int, horizon: int, device: Device | None) 
 def body_hash(tables: Mapping[str, TableChanges]) -> str:
     """SHA-256 of what is pushed, in hexadecimal."""
     plain = {name: [t.created, t.updated, t.deleted] for name, t in tables.items()}
-    try:
-        raw = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        raise InvalidInput("the body holds what JSON text cannot hold") from None
-    return hashlib.sha256(raw).hexdigest()
+    return hashlib.sha256(as_sent(plain)).hexdigest()
 
 
 def replace_answer(receipt: PushReceipt, answer: dict[str, Any]) -> PushReceipt:
@@ -495,6 +565,19 @@ def _unique_values(rule: Unique, row: Mapping[str, Any]) -> tuple[Any, ...] | No
         return None
     values = tuple(row.get(name) for name in rule.fields)
     return None if None in values else values
+
+
+def _in_turn(verdicts: Sequence[Verdict], behind: Mapping[RowKey, set[RowKey]]) -> list[Verdict]:
+    """The verdicts, each behind those that give up what it takes. Of such as wait for one another, the order stays."""
+    turn: list[Verdict] = []
+    done: set[RowKey] = set()
+    waiting = list(verdicts)
+    while waiting:
+        ready = [v for v in waiting if behind.get((v.schema.name, v.row_id), set()) <= done] or waiting
+        turn += ready
+        done |= {(v.schema.name, v.row_id) for v in ready}
+        waiting = [v for v in waiting if (v.schema.name, v.row_id) not in done]
+    return turn
 
 
 def _normal(kind: Any, value: Any) -> Any:

@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from holdfast.changes.change import Operation, Tombstone, canonical, new_salt
+from holdfast.changes.change import Change, Operation, Tombstone, canonical, new_salt
 from holdfast.changes.devices import is_pushed_by, pushed_by
 from holdfast.engines.port import PlannedWrite, Stored, Write
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.wire import encode_wire, pushed_columns, same_on_wire
-from holdfast.sync.base import MISSING, Base, Past, base_of
+from holdfast.sync.base import MISSING, Base, Past, base_of, known_from
 from holdfast.sync.incoming import Incoming
 from holdfast.sync.merge import merge_field
 from holdfast.tenancy.scope import Scope
@@ -29,8 +29,7 @@ SYNCED_AT: Final = "synced_at"
 @dataclass(frozen=True, slots=True)
 class Pusher:
     """Who pushes, from which device, on what base, and when. `pulled` is the number of the cursor that comes with the push,
-    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that. An `is_old` push
-    comes with a cursor behind which the device has been given another: nobody waits for it any more.
+    `seen` that of the cursor which the device showed with the pull before it: its edits rest on that.
     """
 
     scope: Scope
@@ -38,14 +37,22 @@ class Pusher:
     named: bool
     pulled: int
     seen: int
-    is_old: bool
     at: datetime
+    _scopes: tuple[Scope, Scope] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        scopes = tuple(
+            replace(self.scope, device=pushed_by(self.device, returns=returns)) for returns in (False, True)
+        )
+        object.__setattr__(self, "_scopes", scopes)
+
+    def known_from(self, past: Past) -> int:
+        """The number behind which the changes of a row are news to the device."""
+        return known_from(past, device=self.device, seen=self.seen, pulled=self.pulled)
 
     def planned(self, write: Write, *, returns: bool) -> PlannedWrite:
         """The write in this device's name."""
-        return PlannedWrite(
-            write, replace(self.scope, device=pushed_by(self.device, returns=returns)), self.at
-        )
+        return PlannedWrite(write, self._scopes[returns], self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +71,16 @@ class Verdict:
     is_open: bool = False
     rejected: bool = False
     later: bool = False
+    absent: bool = False
+    """That there is no such row, where it writes nothing."""
     number: int = 0
     """The change at which its values are, where it writes nothing itself."""
 
     @property
     def stands(self) -> bool:
         """Whether there is such a row afterwards, for all that is known here."""
-        return not self.later and not (self.write is not None and self.write.write.op is Operation.DELETE)
+        goes = self.write is not None and self.write.write.op is Operation.DELETE
+        return not (self.later or self.absent or goes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +96,15 @@ class Ground:
     barred: Mapping[str, str] = field(default_factory=dict)
     """Field → why it may not have the value that was sent."""
     permitted: bool = True
+    readable: bool = True
+    """Whether the role reads rows of this entity at all: if not, nothing of what stands here may show."""
 
 
 def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
     """What becomes of a row that was created or updated on the device."""
+    if not ground.readable:
+        absent = ground.stored is None
+        return Verdict(row.schema, row.row_id, reason="forbidden", rejected=True, is_open=True, absent=absent)
     if ground.foreign or not ground.permitted:
         return _refuse(pusher, row, ground, "forbidden")
     if ground.stored is not None:
@@ -102,12 +117,15 @@ def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
 def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Ground) -> Verdict:
     """What becomes of a row that was deleted on the device."""
     verdict = Verdict(schema, row_id)
+    if not ground.readable:
+        return replace(verdict, reason="forbidden", rejected=True, is_open=True)
     if ground.stored is None or _has_deleted_before(pusher, ground):
         return verdict
     if not ground.permitted or ground.barred:
         reason = next(iter(ground.barred.values()), "forbidden")
-        return _send_back(pusher, replace(verdict, reason=reason, rejected=True, is_open=True), ground)
-    others = [c for c in ground.past.after(pusher.seen) if not is_pushed_by(c.device, pusher.device)]
+        return _give_back(pusher, replace(verdict, reason=reason, rejected=True, is_open=True), ground)
+    known = pusher.known_from(ground.past)
+    others = [c for c in ground.past.after(known) if not is_pushed_by(c.device, pusher.device)]
     if not others:
         return replace(verdict, write=_delete(pusher, schema, row_id))
     rules = {"": schema.against_edit}
@@ -115,7 +133,7 @@ def judge_delete(pusher: Pusher, schema: EntitySchema, row_id: UUID, ground: Gro
         return replace(
             verdict, write=_delete(pusher, schema, row_id), reason="delete_against_edit", rules=rules
         )
-    return _send_back(pusher, replace(verdict, reason="delete_against_edit", rules=rules), ground)
+    return _give_back(pusher, replace(verdict, reason="delete_against_edit", rules=rules), ground)
 
 
 def _has_deleted_before(pusher: Pusher, ground: Ground) -> bool:
@@ -140,11 +158,15 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
             reasons.append("invalid")
-        if name not in row.values or not _is_edited(row, base, declared):
+        if name not in row.values:
             continue
         pushed, current = row.values[name], stored.row[name]
-        # Two who count to the same have counted twice.
-        if same_on_wire(declared.type, pushed, current) and declared.merge != "counter":
+        same = same_on_wire(declared.type, pushed, current)
+        if not _is_edited(row, base, declared):
+            if not same and _still_has(pusher, row, ground, name):
+                kept[name] = _plain(declared, pushed)
+            continue
+        if same and not _counts(base, declared, current):
             continue
         if name in ground.barred:
             kept[name] = _plain(declared, pushed)
@@ -174,7 +196,8 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         values = {**taken, **_stamp(row.schema, pusher)}
         write = Write(row.schema, Operation.UPDATE, row.row_id, values, kept=kept)
         final.update(_stamp(row.schema, pusher), updated_at=pusher.at)
-        return replace(verdict, write=pusher.planned(write, returns=_differs(row, final)))
+        returns = _differs(row, final) or _is_behind(pusher, ground)
+        return replace(verdict, write=pusher.planned(write, returns=returns))
     if kept:
         return replace(verdict, write=_touch(pusher, row.schema, row.row_id, kept))
     if not _differs(row, final) or _is_overtaken(pusher, ground):
@@ -188,6 +211,15 @@ def _is_overtaken(pusher: Pusher, ground: Ground) -> bool:
     return latest is not None and latest.number > pusher.pulled and _is_echo(pusher, latest.device)
 
 
+def _counts(base: Base, declared: FieldSchema, current: Any) -> bool:
+    """Whether an edit is a count on top of one that was made here, though both have come to the same."""
+    return (
+        declared.merge == "counter"
+        and base.of(declared.name) is not MISSING
+        and _moved(base, declared, current)
+    )
+
+
 def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
     """Whether the device changed the field: by its own list, where it has one, and against what it had."""
     if row.listed is not None and declared.name not in row.listed:
@@ -196,6 +228,15 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
         return False
     before = base.of(declared.name)
     return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
+
+
+def _still_has(pusher: Pusher, row: Incoming, ground: Ground, name: str) -> bool:
+    """Whether the device goes on from what it has sent once more, and so it has to be written down; not so where it has
+    pushed the row since, which makes this an old push.
+    """
+    listed = row.listed is None or name in row.listed
+    later = ground.past.after(pusher.pulled)
+    return listed and not any(is_pushed_by(change.device, pusher.device) for change in later)
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
@@ -256,12 +297,7 @@ def _without(schema: EntitySchema, whole: dict[str, Any], barred: Mapping[str, s
 
 def _meet_delete(pusher: Pusher, row: Incoming, ground: Ground, tombstone: Tombstone) -> Verdict:
     """An edit of a row that was deleted meanwhile."""
-    base = _base(pusher, row.schema, ground)
-    edited = {
-        declared.name: _plain(declared, row.values[declared.name])
-        for declared in pushed_columns(row.schema)
-        if declared.name in row.values and _is_edited(row, base, declared)
-    }
+    edited = _edits(pusher, row, ground)
     rules = {"": row.schema.against_edit}
     if edited and row.schema.against_edit == "edit_wins" and row.whole is not None and not ground.barred:
         return replace(_create(pusher, row, ground), reason="edit_against_delete", rules=rules)
@@ -273,7 +309,7 @@ def _meet_delete(pusher: Pusher, row: Incoming, ground: Ground, tombstone: Tombs
             is_open=False,
         )
     due = tombstone.number > pusher.pulled and not _is_echo(pusher, tombstone.device)
-    return Verdict(row.schema, row.row_id) if due else _refuse(pusher, row, ground, None, {})
+    return Verdict(row.schema, row.row_id, absent=True) if due else _refuse(pusher, row, ground, None, {})
 
 
 def _refuse(
@@ -296,11 +332,25 @@ def _refuse(
     if ground.stored is not None and not ground.foreign:
         if not _differs(row, ground.stored.row):
             return Verdict(row.schema, row.row_id)
-        return _send_back(pusher, verdict, ground)
+        edited = _edits(pusher, row, ground)
+        if not edited:
+            return _send_back(pusher, Verdict(row.schema, row.row_id), ground)
+        return replace(verdict, write=_touch(pusher, row.schema, row.row_id, edited))
     if _is_kept_already(pusher, row, ground, kept):
-        return Verdict(row.schema, row.row_id, number=_latest(ground))
+        return Verdict(row.schema, row.row_id, absent=True, number=_latest(ground))
     write = Write(row.schema, Operation.DELETE, row.row_id, salt=new_salt(), touch=True, kept=kept)
     return replace(verdict, write=pusher.planned(write, returns=True))
+
+
+def _edits(pusher: Pusher, row: Incoming, ground: Ground) -> dict[str, bytes]:
+    """What the device has edited, as far as it was not kept before, in plain form or as it was sent."""
+    base = _base(pusher, row.schema, ground)
+    edited = {name: sent for name, sent in row.refused.items() if _is_news(row, base, name, sent)}
+    for declared in pushed_columns(row.schema):
+        name = declared.name
+        if name in row.values and name not in row.refused and _is_edited(row, base, declared):
+            edited[name] = _plain(declared, row.values[name])
+    return edited
 
 
 def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mapping[str, bytes]) -> bool:
@@ -319,7 +369,7 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.seen, is_old=pusher.is_old)
+    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.known_from(ground.past))
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
@@ -330,8 +380,26 @@ def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
     return replace(verdict, write=_touch(pusher, verdict.schema, verdict.row_id, {}))
 
 
+def _give_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
+    """Let a row that the device has deleted stand, and see to it that it comes back; once, however often it is asked for."""
+    latest = ground.past.latest()
+    if latest is not None and latest.number > pusher.pulled and _is_touch_for(pusher, latest):
+        return Verdict(verdict.schema, verdict.row_id, number=latest.number)
+    return replace(verdict, write=_touch(pusher, verdict.schema, verdict.row_id, {}))
+
+
+def _is_touch_for(pusher: Pusher, change: Change) -> bool:
+    returned = change.device == pushed_by(pusher.device, returns=True)
+    return returned and change.op is Operation.UPDATE and not change.fields
+
+
 def _is_echo(pusher: Pusher, device: str | None) -> bool:
     return pusher.named and device == pushed_by(pusher.device)
+
+
+def _is_behind(pusher: Pusher, ground: Ground) -> bool:
+    """Whether the row has changes that the device is still to get: its own change on top of them must not hide them."""
+    return any(change.device != pushed_by(pusher.device) for change in ground.past.after(pusher.pulled))
 
 
 def _latest(ground: Ground) -> int:
@@ -364,4 +432,11 @@ def _plain(declared: FieldSchema, value: Any) -> bytes:
 def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
     """Whether the device holds something else in a column that it has than the row as it will stand."""
     fields = row.schema.by_name
-    return any(encode_wire(fields[name].type, final[name]) != sent for name, sent in row.sent.items())
+    return any(not _reads_as(fields[name], final[name], sent) for name, sent in row.sent.items())
+
+
+def _reads_as(declared: FieldSchema, value: Any, sent: Any) -> bool:
+    """Whether a value goes out as it was sent. A document never is what was sent: that is its text."""
+    if value is sent and declared.type.kind != "json":
+        return True
+    return bool(encode_wire(declared.type, value) == sent)

@@ -15,10 +15,12 @@ from holdfast.model.entity import Entity, schema_of
 from holdfast.model.ids import new_id
 from holdfast.model.markers import Digits, MaxLength, Member, Merge, Ref, Sealed, ServerSet
 from holdfast.model.policies import (
+    Bookkeeping,
     Index,
     Keep,
     Owned,
     Personal,
+    Policy,
     Realm,
     Shared,
     Synced,
@@ -295,3 +297,17 @@ def test_each_new_entity_has_an_id_of_its_own_and_no_version_yet() -> None:
     first, second = (Account(kind="checking", name="a") for _ in range(2))
     assert first.id != second.id
     assert (first.version, first.created_at, first.updated_at) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [(Realm(), Bookkeeping()), (Shared(), Bookkeeping(), Unjournaled()), (Shared(), Bookkeeping(), Synced())],
+)
+def test_bookkeeping_stands_alone(policies: tuple[Policy, ...]) -> None:
+    with pytest.raises(DeclarationError):
+        schema_of(declare(*policies, name=str), pack="app")
+
+
+def test_bookkeeping_leaves_the_log() -> None:
+    schema = schema_of(declare(Shared(), Bookkeeping(), name=str), pack="app")
+    assert (schema.bookkeeping, schema.journaled) == (True, False)

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from holdfast.errors import InvalidInput, NotIndexed
 from holdfast.model.entity import schema_of
 from holdfast.model.markers import MaxLength, Ref
-from holdfast.model.policies import Index, Owned, Shared, Unique
+from holdfast.model.policies import Bookkeeping, Index, Owned, Policy, Shared, Synced, Unique
 from holdfast.model.query import MAX_LIMIT, Condition, Key, Op, Query, check_query
 from holdfast.model.schema import EntitySchema, describe, restore
 from holdfast.packs.finance.pack import PACK
@@ -121,3 +121,23 @@ def test_only_the_plain_list_has_a_plan() -> None:
     assert not Query(schema, descending=True).is_default
     assert not Query(schema, sort="name").is_default
     assert not Query(schema, (Condition("name", Op.EQ, "a"),)).is_default
+
+
+@pytest.mark.parametrize(
+    ("policies", "differs"),
+    [
+        ((Shared(),), False),
+        ((Shared(read="viewer"), Synced(against_edit="delete_wins")), False),
+        ((Shared(read="admin"),), True),
+        ((Shared(), Synced(against_edit="edit_wins")), True),
+        ((Shared(), Bookkeeping()), True),
+    ],
+)
+def test_what_schemas_have_come_to_say_leaves_those_alone_that_do_not_say_it(
+    policies: tuple[Policy, ...], *, differs: bool
+) -> None:
+    """A digest names functions that stand in databases: it is what it was for whoever uses none of it."""
+    schema = schema_of(declare(*policies, name=str), pack="app")
+    later = {"read_role", "against_edit", "bookkeeping"} & set(describe(schema))
+    assert bool(later) == differs
+    assert restore(describe(schema)) == schema

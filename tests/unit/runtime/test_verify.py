@@ -46,7 +46,7 @@ async def test_it_leaves_one_line_in_the_realms_log_and_nothing_else(memory: Set
         assert {entity: count for entity, count in left.items() if count} == {RealmEvent: 2}
         events = await directory.select_all(RealmEvent, {})
         assert {event.event for event in events} == {"deployment_verified"}
-        assert events[0].detail == {"passed": 11, "failed": 0}
+        assert events[0].detail == {"passed": 12, "failed": 0}
         assert all(not rows for name, rows in engine.data.tables.items() if not name.startswith("realm."))
         assert not engine.data.changes
 

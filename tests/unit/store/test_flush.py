@@ -12,14 +12,14 @@ import pytest
 
 from holdfast.engines.memory import MemoryEngine
 from holdfast.engines.memory.transaction import MemoryTransaction
-from holdfast.engines.port import Plan, R, WritePlan
+from holdfast.engines.port import Plan, R, Transaction, WritePlan
 from holdfast.errors import Busy, Duplicate, NotFound, ReferenceMissing, StaleVersion, Unavailable
 from holdfast.model.ids import new_id
-from holdfast.store import _lane
+from holdfast.store import _flush, _lane
 from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.conformance import World
-from holdfast.testing.conformance.entities import Board, Folder, Membership, Note
+from holdfast.testing.conformance.entities import Board, Folder, Membership, Note, Tally
 from holdfast.testing.planned import PlannedMemoryEngine
 from tests.unit.store.conftest import world_on
 
@@ -349,3 +349,56 @@ async def _patch_board(store: Store, world: World, row_id: Any) -> None:
 async def _delete(store: Store, world: World, entity: Any) -> None:
     async with store.session(world.ann) as s:
         await s.delete(type(entity), entity.id)
+
+
+class TestBookkeeping:
+    """The counter keeps nobody away from its rows: one may move between a flush's read and its write."""
+
+    @pytest.fixture
+    async def tally(self, world: World) -> Tally:
+        tally = Tally(name="pushes")
+        async with world.store().session(world.ann) as s:
+            await s.put(tally)
+        return tally
+
+    @staticmethod
+    def moving(monkeypatch: pytest.MonkeyPatch, world: World, tally: Tally, times: int) -> None:
+        """Let another change the row behind each of the next reads."""
+        read, other = _flush._read_current, world.store()
+        left = [times]
+
+        async def read_and_move(tx: Transaction, planned: Any) -> Any:
+            found = await read(tx, planned)
+            if left[0] > 0:
+                left[0] -= 1
+                async with other.session(world.bob) as s:
+                    await s.patch(Tally, tally.id, {"count": 100 + left[0]})
+            return found
+
+        monkeypatch.setattr(_flush, "_read_current", read_and_move)
+
+    async def test_a_row_that_moved_is_read_again(
+        self, world: World, tally: Tally, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, board = world.store(), Board(name="board")
+        # Every other read is the other's own.
+        self.moving(monkeypatch, world, tally, times=2)
+        async with store.session(world.ann) as s:
+            await s.put(board)
+            await s.patch(Tally, tally.id, {"count": 1})
+        row = await world.get(world.ann, Tally, tally.id)
+        assert row is not None
+        assert row["count"] == 1
+        assert await flushes(world) == [1]
+
+    async def test_who_names_a_version_is_told(
+        self, world: World, tally: Tally, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = world.store()
+        self.moving(monkeypatch, world, tally, times=1)
+        async with store.session(world.ann) as s:
+            await s.put(Board(name="board"))
+            await s.patch(Tally, tally.id, {"count": 1}, if_version=1)
+            with pytest.raises(StaleVersion):
+                await s.commit()
+        assert await flushes(world) == []

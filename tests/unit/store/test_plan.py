@@ -11,16 +11,17 @@ from uuid import UUID
 import orjson
 import pytest
 
-from holdfast.changes.change import SALT_FIELD, Operation, commitment, value_hash
+from holdfast.changes.change import SALT_FIELD, OldValue, Operation, Tombstone, commitment, value_hash
 from holdfast.engines.port import Outcome, PlannedWrite, RowWrite, Stored, Write
 from holdfast.errors import NotFound, StaleVersion
 from holdfast.identity.principal import Role
+from holdfast.model.schema import EntitySchema
 from holdfast.store._plan import FlushPlan, changed_fields, plan_write
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.clock import START
-from holdfast.testing.conformance.entities import CATALOG, Board, Note
+from holdfast.testing.conformance.entities import CATALOG, Board, Note, Tally
 
-NOTE, BOARD = CATALOG.schema(Note), CATALOG.schema(Board)
+NOTE, BOARD, TALLY = (CATALOG.schema(entity) for entity in (Note, Board, Tally))
 ANN = Scope(UUID(int=1), Role.MEMBER, UUID(int=2), device="phone")
 ROW_ID, SALT = UUID(int=9), b"s" * 16
 VALUES: dict[str, Any] = {
@@ -163,3 +164,86 @@ def test_a_row_without_a_log_leaves_none() -> None:
     physical, outcome = plan_write(None, planned(Operation.UPDATE, {"stars": 1}), STORED)
     assert physical is not None
     assert (outcome.version, outcome.number) == (5, None)
+
+
+def test_a_deleted_row_leaves_a_tombstone_of_its_owner_and_the_device() -> None:
+    plan = FlushPlan(41)
+    plan_write(plan, planned(Operation.DELETE), STORED)
+    assert plan.tombstones == [Tombstone("kit.notes", ROW_ID, 42, ANN.user_id, "phone")]
+    plan_write(plan, planned(Operation.UPDATE, {"stars": 1}), STORED)
+    assert len(plan.tombstones) == 1
+
+
+def test_a_touch_gives_a_version_where_nothing_changes() -> None:
+    plan = FlushPlan(41)
+    physical, outcome = plan_write(plan, planned(Operation.UPDATE, {"title": "first"}, touch=True), STORED)
+    assert physical is not None
+    assert physical.row == {**ROW, "version": 5, "updated_at": START + timedelta(seconds=9)}
+    assert (outcome.version, outcome.number) == (5, 42)
+    (change,) = plan.changes
+    assert (change.fields, change.commitment) == ((), commitment(SALT, 5, {}))
+    assert plan.old_values == []
+
+
+def test_a_value_to_keep_is_kept_though_nothing_changes() -> None:
+    plan = FlushPlan(41)
+    plan_write(plan, planned(Operation.UPDATE, kept={"title": b'"b"', "body": b"null"}), STORED)
+    assert plan.old_values == [
+        OldValue("kit.notes", ROW_ID, 42, "body.pushed", b"null", ANN.user_id),
+        OldValue("kit.notes", ROW_ID, 42, "title.pushed", b'"b"', ANN.user_id),
+    ]
+
+
+def test_a_touched_delete_of_nothing_is_a_first_version() -> None:
+    plan = FlushPlan(41)
+    physical, outcome = plan_write(plan, planned(Operation.DELETE, touch=True, kept={"title": b'"x"'}), None)
+    assert physical is None
+    assert outcome == Outcome(1, 42)
+    assert plan.writes == []
+    (change,) = plan.changes
+    salt, kept = plan.old_values
+    raw = base64.b64decode(orjson.loads(salt.value))
+    assert (change.op, change.version, change.commitment) == (Operation.DELETE, 1, commitment(raw, 1, {}))
+    assert (salt.field, kept.field, salt.owner, kept.owner) == (
+        SALT_FIELD,
+        "title.pushed",
+        ANN.user_id,
+        ANN.user_id,
+    )
+    assert plan.tombstones == [Tombstone("kit.notes", ROW_ID, 42, ANN.user_id, "phone")]
+    other = FlushPlan(0)
+    plan_write(other, planned(Operation.DELETE, touch=True), None)
+    assert other.old_values[0].value != salt.value
+
+
+@pytest.mark.parametrize("schema", [BOARD, TALLY])
+def test_what_belongs_to_nobody_leaves_nobodys(schema: EntitySchema) -> None:
+    plan = FlushPlan(41)
+    ghost = PlannedWrite(Write(schema, Operation.DELETE, ROW_ID, touch=True), ANN, START)
+    if not schema.journaled:
+        with pytest.raises(NotFound):
+            plan_write(plan, ghost, None)
+        return
+    plan_write(plan, ghost, None)
+    assert plan.tombstones == [Tombstone("kit.boards", ROW_ID, 42, None, "phone")]
+    assert plan.old_values[0].owner is None
+
+
+def test_bookkeeping_goes_along_without_a_number() -> None:
+    plan = FlushPlan(41)
+    row = {**ROW, "name": "pushes", "count": 1}
+    write = PlannedWrite(Write(TALLY, Operation.UPDATE, ROW_ID, {"count": 2}), ANN, START)
+    physical, outcome = plan_write(plan, write, Stored(row, b""))
+    assert physical is not None
+    assert (outcome.version, outcome.number) == (5, None)
+    assert (plan.head, plan.changes, plan.old_values, plan.tombstones) == (41, [], [], [])
+    assert plan.take_writes() == [(ANN, [physical])]
+
+
+def test_tombstones_are_forgotten_with_their_write_set() -> None:
+    plan = FlushPlan(10)
+    plan_write(plan, planned(Operation.DELETE), STORED)
+    mark = plan.mark()
+    plan_write(plan, planned(Operation.DELETE), STORED)
+    plan.back_to(mark)
+    assert [grave.number for grave in plan.tombstones] == [11]

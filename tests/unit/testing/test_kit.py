@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.model.plain import normalise_fields
-from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones
 from holdfast.testing import conformance
 from holdfast.testing.clock import START, ManualClock
 from holdfast.testing.conformance import EngineConformance, first_revision
@@ -64,6 +64,7 @@ def test_the_front_door_names_what_an_engines_author_needs() -> None:
 def test_the_first_revision_makes_the_realm_then_the_log_then_the_rest() -> None:
     steps = first_revision(CATALOG)
     log = steps.index(CreateLog())
+    assert steps[log + 1] == CreateTombstones()
     realm = [step.schema.visibility for step in steps[:log] if isinstance(step, CreateEntity)]
     rest = [
         step.schema.visibility for step in steps[log + 1 :] if isinstance(step, CreateEntity | CreatePlans)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -117,7 +117,7 @@ class MemoryTransaction:
     def _may_know(self, of_a_row: OldValue | Tombstone) -> bool:
         return self._scope.whole_tenant or of_a_row.owner in (None, self._scope.user_id)
 
-    def stream(self, selection: Selection) -> AsyncIterator[Piece]:
+    def stream(self, selection: Selection) -> AsyncGenerator[Piece, None]:
         """This engine makes no wire form by itself."""
         raise NotSupported("the memory engine does not stream", where=selection.schema.name)
 

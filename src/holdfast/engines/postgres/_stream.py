@@ -12,9 +12,10 @@ from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import asyncpg
+from asyncpg.protocol.protocol import NO_TIMEOUT
 
 from holdfast.engines.port import Piece, Selection, Since
-from holdfast.engines.postgres._errors import bare, translate
+from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._names import literal, quoted, table_name
 from holdfast.engines.postgres._wire import MARK, differs, json_fields, respell, wire_row
 from holdfast.errors import Unavailable
@@ -23,16 +24,23 @@ from holdfast.model.wire import read_id
 from holdfast.tenancy.scope import Scope
 
 _DELIMITER, _QUOTE = "\x01", "\x02"
+# Rows are to come in the order of the key's index, at once and from one process: a planner that thinks of the last row sorts
+# all of them first, on disk. What is sorted all the same, the changes of a span, is narrow.
+_IN_ORDER = """set local enable_sort = off; set local enable_seqscan = off;
+ set local max_parallel_workers_per_gather = 0; set local work_mem = '16MB'; set local datestyle = 'ISO'"""
+_PIECE_BYTES = 64 * 1024
+_ANSWER_SECONDS = 35.0
+"""How long the next rows may take: past the statement's own timeout."""
 _ID_AT = len('{"id":"')
-
-_Arrival = asyncio.Queue[bytes | Exception | None]
 
 
 async def stream(
     connection: asyncpg.Connection, scope: Scope, selection: Selection
 ) -> AsyncGenerator[Piece, None]:
-    """The pieces of a selection. Closed early, it stops the COPY on the server."""
+    """The pieces of a selection. Closed early, it ends the COPY on the server, and the connection with it."""
     documents = json_fields(selection.schema)
+    with translated(selection.schema):
+        await connection.execute(_IN_ORDER)
     rest = b""
     async with contextlib.aclosing(
         _copied(connection, selection.schema, text_of(scope, selection))
@@ -46,31 +54,90 @@ async def stream(
 async def _copied(
     connection: asyncpg.Connection, schema: EntitySchema, text: str
 ) -> AsyncGenerator[bytes, None]:
-    arrival: _Arrival = asyncio.Queue(maxsize=1)
-    task = asyncio.get_running_loop().create_task(_copy(connection, text, arrival))
+    basin = _Basin()
+    task = asyncio.get_running_loop().create_task(_copy(connection, text, basin))
     try:
-        while (chunk := await arrival.get()) is not None:
-            if isinstance(chunk, asyncpg.PostgresError):
-                raise translate(chunk, schema) from bare(chunk)
-            if isinstance(chunk, Exception):
-                raise Unavailable("the connection to the database was lost") from bare(chunk)
+        while chunk := await _next(basin):
             yield chunk
+        if isinstance(basin.failed, asyncpg.PostgresError):
+            raise translate(basin.failed, schema) from bare(basin.failed)
+        if basin.failed is not None:
+            raise Unavailable("the connection to the database was lost") from bare(basin.failed)
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        if not task.done():
+            await _stop(connection, task)
 
 
-async def _copy(connection: asyncpg.Connection, text: str, arrival: _Arrival) -> None:
-    """Its own task, because the driver pushes: each chunk waits here until it is taken, and then None, or what went wrong."""
-    end: Exception | None = None
+async def _next(basin: _Basin) -> bytes:
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await basin.take()
+    except TimeoutError:
+        raise Unavailable("the database does not answer") from None
+
+
+async def _stop(connection: asyncpg.Connection, task: asyncio.Task[None]) -> None:
+    """Cut the connection: the server ends the COPY when nobody listens. The driver can ask it to cancel as well, but takes the
+    data that is still on its way for the answer, and does not find back.
+    """
+    connection.terminate()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _copy(connection: asyncpg.Connection, text: str, basin: _Basin) -> None:
+    """Its own task, because the driver pushes."""
+    failed: Exception | None = None
     try:
         await connection.copy_from_query(
-            text, output=arrival.put, format="csv", delimiter=_DELIMITER, quote=_QUOTE
+            text, output=basin.pour, format="csv", delimiter=_DELIMITER, quote=_QUOTE, timeout=NO_TIMEOUT
         )
     except Exception as error:  # noqa: BLE001 (it is raised where the pieces are read)
-        end = error
-    await arrival.put(end)
+        failed = error
+    finally:
+        basin.close(failed)
+
+
+class _Basin:
+    """Between the driver and the reader: the first chunk is handed on at once, then some together, and while so much stands
+    here that nobody has taken, the driver waits.
+    """
+
+    def __init__(self) -> None:
+        self.failed: Exception | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._wanted = 1
+        self._closed = False
+        self._full = asyncio.Event()
+        self._empty = asyncio.Event()
+
+    async def pour(self, chunk: bytes) -> None:
+        """Add what the driver has read."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size >= self._wanted:
+            self._full.set()
+        if self._size >= _PIECE_BYTES:
+            self._empty.clear()
+            await self._empty.wait()
+
+    async def take(self) -> bytes:
+        """What has come; nothing at the end."""
+        await self._full.wait()
+        taken = b"".join(self._chunks)
+        self._chunks.clear()
+        self._size, self._wanted = 0, _PIECE_BYTES
+        if not self._closed:
+            self._full.clear()
+        self._empty.set()
+        return taken
+
+    def close(self, failed: Exception | None) -> None:
+        """Nothing more will come, for this reason if there is one."""
+        self.failed, self._closed = failed, True
+        self._full.set()
 
 
 def _piece(documents: list[str], lines: bytes) -> Piece:

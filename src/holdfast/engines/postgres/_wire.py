@@ -13,6 +13,7 @@ from holdfast.model.ids import TAG
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.types import (
     BooleanType,
+    ChoiceType,
     DateType,
     DecimalType,
     FieldType,
@@ -94,11 +95,18 @@ def _text(kind: FieldType, column: str) -> str | None:
         case UuidType():
             return _id(column)
         case DateType():
-            return f"'\"' || to_char({column}, 'YYYY-MM-DD') || '\"'"
+            return f"'\"' || {column}::text || '\"'"  # the stream sets the style
+        case ChoiceType(values=values) if all(_is_plain(value) for value in values):
+            return f"'\"' || {column} || '\"'"
         case JsonType():
             return f"case {column} when '{{}}' then '\"{{}}\"' when '[]' then '\"[]\"' else to_json({column}::text)::text end"
         case _:
             return None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text needs nothing but quotes to be JSON."""
+    return text.isascii() and text.isprintable() and not {'"', "\\"} & set(text)
 
 
 def _milliseconds(column: str) -> str:

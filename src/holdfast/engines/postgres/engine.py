@@ -161,6 +161,8 @@ class PostgresEngine:
                 with translated():
                     await connection.execute(f"begin {mode}; {enter}")
                 yield PostgresTransaction(connection, scope, self._texts)
+                if read_only and connection.is_closed():  # by a stream that was left early
+                    return
                 with translated():
                     ended = await connection.execute("commit")
                 # PostgreSQL undoes a transaction with a failed statement when it is committed, and calls that no error.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -144,7 +144,7 @@ class PostgresTransaction:
             )
         return [Tombstone(*record) for record in records]
 
-    def stream(self, selection: Selection) -> AsyncIterator[Piece]:
+    def stream(self, selection: Selection) -> AsyncGenerator[Piece, None]:
         return stream(self.connection, self._scope, selection)
 
     # -- writing --------------------------------------------------------------------------------------------------

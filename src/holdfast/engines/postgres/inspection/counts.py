@@ -25,6 +25,7 @@ _NOT_COUNTED = {
 _HEADS = """select count(*) from holdfast.tenant_heads h,
   lateral (select max(c.number) as number from holdfast.changes c where c.tenant_id = h.tenant_id) l
  where l.number <> h.head"""
+_HORIZONS = "select count(*) from holdfast.tenant_heads h where h.horizon not between 0 and h.head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def _counts_of(table: Table) -> Iterator[tuple[str, str, str]]:
     if table.full_name == "holdfast.tenant_heads":
         what = "{count} tenants' counters do not agree with the last number of their log"
         yield _HEADS, what, "restore from a backup: changes were lost or forged"
+        what = "{count} tenants' horizons lie beyond their log, and devices are told to start afresh"
+        yield _HORIZONS, what, "update holdfast.tenant_heads set horizon = head where horizon > head"
 
 
 def orphans_sql(table: Table, key: ForeignKey) -> str:

@@ -13,12 +13,13 @@ from uuid import UUID
 import orjson
 import pytest
 
+from holdfast.changes.change import canonical
 from holdfast.engines.port import Capability, Piece, Row, Selection, Since
 from holdfast.errors import NotSupported
 from holdfast.model.entity import Entity
 from holdfast.model.ids import new_id, parse_id
 from holdfast.model.schema import EntitySchema
-from holdfast.model.wire import encode_wire_row
+from holdfast.model.wire import encode_wire_row, spell_id
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.conformance.base import EngineTests, needs
 from holdfast.testing.conformance.entities import Board, File, Folder, Note, Specimen
@@ -60,7 +61,7 @@ async def rows(
     for piece in await pieces(world, scope, Selection(world.schema(entity), since, **rest)):
         part = json.loads(b"[" + piece.json + b"]")
         assert len(part) == piece.count > 0
-        assert part[-1]["id"] == encode_wire_row(_IDS, {"id": piece.last})["id"]
+        assert part[-1]["id"] == spell_id(piece.last)
         read += part
     return read
 
@@ -73,17 +74,6 @@ async def names(world: World, scope: Scope, since: Since | None = None, **rest: 
 def on_wire(schema: EntitySchema, row: Row) -> Any:
     """A row as any reader of JSON reads it."""
     return json.loads(orjson.dumps(encode_wire_row(schema, row)))
-
-
-class _Ids(EntitySchema):
-    """Nothing but an id."""
-
-    @property
-    def by_name(self) -> dict[str, Any]:  # type: ignore[override]
-        return {"id": EntitySchema("kit", "ids", (), "shared").by_name["id"]}
-
-
-_IDS = _Ids("kit", "ids", (), "shared")
 
 
 class WireTests(EngineTests):
@@ -132,7 +122,8 @@ class WireTests(EngineTests):
         for document in documents:
             await world.put(world.ann, Specimen(document=document, text="\n~{"))
         found = [row["document"] for row in await rows(world, world.ann, Specimen)]
-        expected = ['{"a":{"k":1e22,"long key":[]},"b":1}', "[]", '[1,"é","\\n~"]', "{}"]
+        expected = [canonical(document).decode() for document in documents if document is not None]
+        assert expected[0].startswith('{"a":{"k":1e')
         assert sorted(text for text in found if text is not None) == sorted(expected)
         assert found.count(None) == 1
 
@@ -299,7 +290,7 @@ class StreamTests(EngineTests):
             async with world.engine.begin(world.ann, read_only=True) as tx:
                 stream = tx.stream(selection)
                 first = await anext(stream)
-                await stream.aclose()  # type: ignore[attr-defined]
+                await stream.aclose()
             assert 0 < first.count < 4_000
             assert await world.head(world.ann) == 4_000
         assert sum(piece.count for piece in await pieces(world, world.ann, selection)) == 4_000

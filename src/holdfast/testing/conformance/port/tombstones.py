@@ -57,10 +57,10 @@ async def marks(world: World, scope: Scope) -> Marks:
 class TombstoneTests(EngineTests):
     """A deleted row leaves one."""
 
-    @pytest.mark.parametrize("planned", [True, False])
-    async def test_a_delete_leaves_a_tombstone(self, world: World, engine: Engine, planned: bool) -> None:
+    @pytest.mark.parametrize("plans", ["with plans", "without"])
+    async def test_a_delete_leaves_a_tombstone(self, world: World, engine: Engine, plans: str) -> None:
         """By a compiled plan or by the general path: the same."""
-        chosen = engine if planned else WithoutPlans(engine)
+        chosen = engine if plans == "with plans" else WithoutPlans(engine)
         store = Store(chosen, world.catalog, cursor_secret=CURSOR_SECRET, clock=ManualClock())
         mine, ours = Note(title="mine"), Board(name="ours")
         async with store.session(world.ann) as s:
@@ -119,11 +119,11 @@ class TombstoneTests(EngineTests):
         await delete(world, world.ann, Board, row)
         assert [g.number for g in await tombstones(world, world.ann, Board)] == [4]
 
-    @pytest.mark.parametrize("planned", [True, False])
+    @pytest.mark.parametrize("plans", ["with plans", "without"])
     async def test_an_id_that_had_another_owner_is_the_last_owners(
-        self, world: World, engine: Engine, planned: bool
+        self, world: World, engine: Engine, plans: str
     ) -> None:
-        chosen = engine if planned else WithoutPlans(engine)
+        chosen = engine if plans == "with plans" else WithoutPlans(engine)
         store = Store(chosen, world.catalog, cursor_secret=CURSOR_SECRET, clock=ManualClock())
         row_id = new_id()
         for scope in (world.bob, world.ann):

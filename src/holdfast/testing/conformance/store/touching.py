@@ -91,7 +91,7 @@ class TouchTests(EngineTests):
     async def test_without_a_touch_nothing_is_not_deleted(self, world: World) -> None:
         store = world.store()
         for options in ({}, {"kept": {"name": b'"x"'}}, {"touch": True, "if_version": 3}):
-            delete = Write(world.schema(Board), Operation.DELETE, new_id(), **options)  # type: ignore[arg-type]
+            delete = Write(world.schema(Board), Operation.DELETE, new_id(), **options)
             with pytest.raises(NotFound):
                 await store.flusher.submit(world.ann, [delete])
         board = Board(name="board")

@@ -1,0 +1,89 @@
+"""The witness notices a database that is not where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from holdfast.engines.port import Position
+from holdfast.runtime.witness import Witness
+from tests.api_platform import Deployment, inhabited
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Moved:
+    """Where the engine says that it stands."""
+
+    def __init__(self) -> None:
+        self.position = Position("medium", 100)
+
+    async def __call__(self) -> Position:
+        return self.position
+
+
+@pytest.fixture
+def deployment(monkeypatch: pytest.MonkeyPatch) -> tuple[Deployment, Moved]:
+    made, moved = inhabited(), Moved()
+    monkeypatch.setattr(made.engine, "position", moved)
+    return made, moved
+
+
+async def test_a_store_that_goes_on_keeps_its_epoch(
+    deployment: tuple[Deployment, Moved], tmp_path: Path
+) -> None:
+    made, moved = deployment
+    witness = Witness(tmp_path, made.store, made.epochs)
+    assert await witness.look() is None
+    before = (await made.epochs.current()).epoch
+    moved.position = Position("medium", 100)
+    assert await witness.look() is None
+    moved.position = Position("medium", 250)
+    assert await witness.look() is None
+    assert (await made.epochs.current()).epoch == before
+    said = json.loads((tmp_path / "witness.json").read_text())
+    assert (said["medium"], said["moment"]) == ("medium", 250)
+    assert (tmp_path / "witness.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("later", "why"),
+    [
+        (Position("medium", 99), "the database went back in time"),
+        (Position("another timeline", 5_000), "the database was restored or failed over"),
+    ],
+)
+async def test_one_that_went_back_begins_a_new_epoch_once(
+    deployment: tuple[Deployment, Moved], tmp_path: Path, later: Position, why: str
+) -> None:
+    made, moved = deployment
+    await Witness(tmp_path, made.store, made.epochs).look()
+    before = await made.epochs.current()
+    moved.position = later
+    witness = Witness(tmp_path, made.store, made.epochs)
+    assert await witness.look() == why
+    after = await made.epochs.current()
+    assert after.epoch != before.epoch
+    assert after.store == before.store
+    assert after.reason == why
+    assert await witness.look() is None
+
+
+async def test_another_store_begins_one_and_a_broken_file_tells_nothing(
+    deployment: tuple[Deployment, Moved], tmp_path: Path
+) -> None:
+    made, _ = deployment
+    await Witness(tmp_path, made.store, made.epochs).look()
+    other = inhabited()
+    other.engine.position = made.engine.position  # type: ignore[method-assign]
+    assert (
+        await Witness(tmp_path, other.store, other.epochs).look()
+        == "this is another store than the witness knows"
+    )
+    (tmp_path / "witness.json").write_text("{")
+    assert await Witness(tmp_path, other.store, other.epochs).look() is None
