@@ -55,9 +55,7 @@ async def _once(
     row_id: str,
 ) -> float:
     started = perf_counter()
-    pushed = asyncio.create_task(
-        _ask(pushes, writer.request("POST", writer.push_path(), push_body([row])))
-    )
+    pushed = asyncio.create_task(_ask(pushes, writer.request("POST", writer.push_path(), push_body([row]))))
     async with asyncio.timeout(TIMEOUT):
         await _event(events)
         answer = await _ask(pulls, reader.request("GET", reader.pull_path()))

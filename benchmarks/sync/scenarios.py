@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -45,8 +46,8 @@ class Sizes:
     writes: int
 
 
-FULL = Sizes((100_000, 1_000_000), 1_000, 10, 10_000, 3.0, 40, 1_000, 100)
-QUICK = Sizes((2_000,), 8, 10, 200, 0.25, 3, 20, 4)
+FULL = Sizes((100_000, 1_000_000), 1_000, 10, 10_000, 2.0, 24, 1_000, 60)
+QUICK = Sizes((2_000,), 5, 10, 200, 0.1, 2, 20, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Subject:
             device.close()
         return self._devices[key]
 
-    def spread(self, many: bool) -> list[Seeded]:
+    def spread(self, *, many: bool) -> list[Seeded]:
         return self.many if many else self.one
 
     def memory(self) -> float:
@@ -106,14 +107,14 @@ class Subject:
         return next(self._numbers)
 
 
-def tenants_of(sizes: Sizes, many: bool) -> str:
+def tenants_of(sizes: Sizes, *, many: bool) -> str:
     return f"{sizes.tenants:,} tenants" if many else "one tenant"
 
 
 # -- pulls ------------------------------------------------------------------------------------------------------------
 
 
-def pull(subject: Subject, rows: int) -> Sample:
+def pull(subject: Subject, rows: int) -> list[Sample]:
     """A first sync, read as fast as it comes."""
     device = Device(subject.base_url, subject.path, subject.whole[rows].token, "first")
     seen = [subject.memory()]
@@ -128,21 +129,23 @@ def pull(subject: Subject, rows: int) -> Sample:
     device.close()
     if pulled.rows != rows:
         raise BenchmarkError(f"{subject.name}: a pull of {rows} rows brought {pulled.rows}")
-    return Sample(
-        subject.name,
-        f"first pull, {rows:,} rows",
-        pulled.rows / pulled.seconds,
-        "rows/s",
-        p50_ms=pulled.first_byte * 1e3,
-        server_us=server / rows * 1e6,
-        postgres_us=postgres / rows * 1e6,
-        memory={"before": seen[0], "peak": max(seen), "after": subject.memory()},
-    )
+    return [
+        Sample(
+            subject.name,
+            f"first pull, {rows:,} rows",
+            pulled.rows / pulled.seconds,
+            "rows/s",
+            p50_ms=pulled.first_byte * 1e3,
+            server_us=server / rows * 1e6,
+            postgres_us=postgres / rows * 1e6,
+            memory={"before": seen[0], "peak": max(seen), "after": subject.memory()},
+        )
+    ]
 
 
-def empty_pull(subject: Subject, many: bool) -> list[Sample]:
+def empty_pull(subject: Subject, *, many: bool) -> list[Sample]:
     """An incremental pull of nothing, over one connection for the latency and over sixteen for the rate."""
-    tenants = subject.spread(many)
+    tenants = subject.spread(many=many)
     requests = []
     for tenant in tenants:
         device = subject.device(tenant, "a")
@@ -152,9 +155,11 @@ def empty_pull(subject: Subject, many: bool) -> list[Sample]:
             raise BenchmarkError(f"{subject.name}: a pull of nothing brought something")
         device.close()
         requests.append(device.request("GET", device.pull_path()))
-    name = tenants_of(subject.sizes, many)
+    name = tenants_of(subject.sizes, many=many)
     return [
-        _loaded(subject, f"empty pull, {name}, {connections} connections", itertools.cycle(requests), connections)
+        _loaded(
+            subject, f"empty pull, {name}, {connections} connections", itertools.cycle(requests), connections
+        )
         for connections in (1, 16)
     ]
 
@@ -162,20 +167,22 @@ def empty_pull(subject: Subject, many: bool) -> list[Sample]:
 # -- pushes -----------------------------------------------------------------------------------------------------------
 
 
-def push_new(subject: Subject, many: bool) -> Sample:
+def push_new(subject: Subject, *, many: bool) -> list[Sample]:
     """Batches of new rows, from four devices at once, each on what it pulled first."""
-    tenants = subject.spread(many)[:200]
+    tenants = subject.spread(many=many)[:200]
     devices = [subject.device(tenant, name) for tenant in tenants for name in ("a", "b", "c", "d")]
-    name = f"push {BATCH} new rows, {tenants_of(subject.sizes, many)}"
-    return _loaded(subject, name, _pushes(subject, devices, BATCH), 4, rows=BATCH)
+    name = f"push {BATCH} new rows, {tenants_of(subject.sizes, many=many)}"
+    return [_loaded(subject, name, _pushes(subject, devices, BATCH), 4, rows=BATCH)]
 
 
-def push_one(subject: Subject, many: bool) -> Sample:
+def push_one(subject: Subject, *, many: bool) -> list[Sample]:
     """One new row, over one connection."""
-    devices = [subject.device(tenant, "a") for tenant in subject.spread(many)]
-    return _loaded(
-        subject, f"push 1 row, {tenants_of(subject.sizes, many)}", _pushes(subject, devices, 1), 1
-    )
+    devices = [subject.device(tenant, "a") for tenant in subject.spread(many=many)]
+    return [
+        _loaded(
+            subject, f"push 1 row, {tenants_of(subject.sizes, many=many)}", _pushes(subject, devices, 1), 1
+        )
+    ]
 
 
 def _pushes(subject: Subject, devices: list[Device], rows: int) -> Iterator[bytes]:
@@ -215,10 +222,10 @@ def _sample(
     )
 
 
-def push_edits(subject: Subject, many: bool) -> Sample:
+def push_edits(subject: Subject, *, many: bool) -> list[Sample]:
     """Batches of edits, of which `MET` meet another device's edit of the same field. Timed is the push alone."""
-    tenants = itertools.cycle(subject.spread(many)[:8])
-    rows = {tenant.token: [fresh_id() for _ in range(BATCH)] for tenant in subject.spread(many)[:8]}
+    tenants = itertools.cycle(subject.spread(many=many)[:8])
+    rows = {tenant.token: [fresh_id() for _ in range(BATCH)] for tenant in subject.spread(many=many)[:8]}
     taken = []
     server = postgres = 0.0
     for turn in range(-len(rows), subject.sizes.pushes):
@@ -243,8 +250,8 @@ def push_edits(subject: Subject, many: bool) -> Sample:
         device.close()
         other.close()
     load = Load(sum(taken), sorted(taken), 0, Counter())
-    name = f"push {BATCH} edits, {MET} of them conflicts, {tenants_of(subject.sizes, many)}"
-    return _sample(subject, name, load, BATCH, "rows/s", server, postgres)
+    name = f"push {BATCH} edits, {MET} of them conflicts, {tenants_of(subject.sizes, many=many)}"
+    return [_sample(subject, name, load, BATCH, "rows/s", server, postgres)]
 
 
 def _check_edits(subject: Subject, answer: dict[str, object]) -> None:
@@ -258,11 +265,11 @@ def _check_edits(subject: Subject, answer: dict[str, object]) -> None:
 # -- hints ------------------------------------------------------------------------------------------------------------
 
 
-def hint(subject: Subject, many: bool) -> Sample | None:
+def hint(subject: Subject, *, many: bool) -> list[Sample]:
     """From a write to another device's having it, by the event and the pull that follows, while many others listen."""
     if not subject.hints:
-        return None
-    sizes, tenants = subject.sizes, subject.spread(many)
+        return []
+    sizes, tenants = subject.sizes, subject.spread(many=many)
     writer, reader = subject.device(tenants[0], "a"), subject.device(tenants[0], "b")
     idle = [
         Device(subject.base_url, subject.path, tenants[number % len(tenants)].token, f"idle-{number}")
@@ -272,10 +279,12 @@ def hint(subject: Subject, many: bool) -> Sample | None:
     reader.pull()
     taken = sorted(latencies(writer, reader, idle, sizes.writes, subject.number))
     load = Load(sum(taken), taken, 0, Counter())
-    name = f"write to other device, {sizes.streams:,} streams, {tenants_of(sizes, many)}"
-    return Sample(
-        subject.name, name, load.rate, "req/s", load.percentile(0.5) * 1e3, load.percentile(0.99) * 1e3
-    )
+    name = f"write to other device, {sizes.streams:,} streams, {tenants_of(sizes, many=many)}"
+    return [
+        Sample(
+            subject.name, name, load.rate, "req/s", load.percentile(0.5) * 1e3, load.percentile(0.99) * 1e3
+        )
+    ]
 
 
 Scenario = Callable[[Subject], list[Sample]]
@@ -283,13 +292,7 @@ Scenario = Callable[[Subject], list[Sample]]
 
 def scenarios(sizes: Sizes) -> list[Scenario]:
     """All of them, in the order in which they are run and shown."""
-    chosen: list[Scenario] = [lambda s, rows=rows: [pull(s, rows)] for rows in sizes.pulls]  # type: ignore[misc]
+    chosen: list[Scenario] = [partial(pull, rows=rows) for rows in sizes.pulls]
     for many in (False, True):
-        chosen += [
-            lambda s, m=many: [push_new(s, m)],  # type: ignore[misc]
-            lambda s, m=many: [push_edits(s, m)],  # type: ignore[misc]
-            lambda s, m=many: empty_pull(s, m),  # type: ignore[misc]
-            lambda s, m=many: [push_one(s, m)],  # type: ignore[misc]
-            lambda s, m=many: [x for x in [hint(s, m)] if x],  # type: ignore[misc]
-        ]
+        chosen += [partial(each, many=many) for each in (push_new, push_edits, empty_pull, push_one, hint)]
     return chosen

@@ -82,9 +82,7 @@ class Ceiling:
     async def _push(self, caller: Caller, after: int, body: str, send: Send) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             head = await connection.fetchval(ADVANCE, caller.tenant_id)
-            status = await connection.execute(
-                TAKE_ROWS, caller.tenant_id, caller.user_id, head, after, body
-            )
+            status = await connection.execute(TAKE_ROWS, caller.tenant_id, caller.user_id, head, after, body)
         await _answer(send, b'{"accepted":%b}' % status.rsplit(" ", 1)[1].encode())
 
 

@@ -43,16 +43,12 @@ class SyncReference(Reference):
         chosen = list(islice(self._unused, tenants))
         with psycopg.connect(self._database) as connection:
             copy_content(connection)
-            connection.execute(
-                "CREATE TEMPORARY TABLE owners (turn bigint, tenant_id uuid, user_id uuid)"
-            )
+            connection.execute("CREATE TEMPORARY TABLE owners (turn bigint, tenant_id uuid, user_id uuid)")
             owners = [(turn, who.tenant_id, who.user_id) for turn, (_, who) in enumerate(chosen)]
             with connection.cursor() as cursor:
                 cursor.executemany("INSERT INTO owners VALUES (%s, %s, %s)", owners)
             connection.execute("INSERT INTO tenant_counters SELECT tenant_id, 1 FROM owners")
-            connection.execute(
-                SEED, {"epoch": EPOCH, "rows": rows, "tenants": tenants, "kinds": KINDS}
-            )
+            connection.execute(SEED, {"epoch": EPOCH, "rows": rows, "tenants": tenants, "kinds": KINDS})
         return [Seeded(token, []) for token, _ in chosen]
 
 

@@ -21,8 +21,17 @@ from benchmarks.targets.models import AccountType, Authenticated, Currency, Inst
 from benchmarks.targets.sync_statements import ADVANCE, ALL, CHANGED, DELETED, DROP, HEAD, TAKE
 
 PAGE = 1_000
-FIELDS = "name account_type institution balance currency interest_rate is_active metadata".split()
-TYPES = "text varchar varchar varchar numeric varchar numeric boolean jsonb".split()
+FIELDS = [
+    "name",
+    "account_type",
+    "institution",
+    "balance",
+    "currency",
+    "interest_rate",
+    "is_active",
+    "metadata",
+]
+TYPES = ["text", "varchar", "varchar", "varchar", "numeric", "varchar", "numeric", "boolean", "jsonb"]
 TAKE_ROWS = TAKE.format(
     columns="r.*", source=f"unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(TYPES, start=5))}) r"
 )
@@ -77,7 +86,10 @@ async def pull(caller: Authenticated, request: Request, last_pulled_at: Since = 
 
 async def _pieces(pool: asyncpg.Pool, tenant: UUID, after: int, head: int) -> AsyncIterator[bytes]:
     yield b'{"timestamp":%d,"changes":{"financial_accounts":{"created":[],"updated":[' % head
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         asked = connection.cursor(CHANGED, tenant, after, head) if after else connection.cursor(ALL, tenant)
         cursor = await asked
         comma = b""
@@ -95,9 +107,7 @@ async def push(changes: Push, caller: Authenticated, request: Request, last_pull
     return Response(orjson.dumps({"accepted": accepted}), media_type="application/json")
 
 
-async def _take(
-    connection: asyncpg.Connection, caller: Caller, changes: AccountChanges, pulled: int
-) -> int:
+async def _take(connection: asyncpg.Connection, caller: Caller, changes: AccountChanges, pulled: int) -> int:
     head = await connection.fetchval(ADVANCE, caller.tenant_id)
     rows = [*changes.created, *changes.updated]
     accepted = 0

@@ -173,7 +173,9 @@ def _keeps_nothing(*args: Any, **named: Any) -> Any:
 _write = Write
 
 
-def _without_own_pushes(schema: Any, row: Any, past: Any, *, device: Any, seen: int, **_: Any) -> Any:
+def _without_own_pushes(
+    schema: Any, row: Any, past: Any, *, device: Any, seen: int, before: Any = None
+) -> Any:
     return base.Base(base.standing_at(schema, row, past, seen))
 
 

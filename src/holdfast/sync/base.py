@@ -11,7 +11,7 @@ the same once more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from uuid import UUID
 import orjson
 
 from holdfast.changes.change import PUSHED, Change, OldValue, Operation, canonical
-from holdfast.changes.devices import is_pushed_by
+from holdfast.changes.devices import is_pushed_by, pushed_by
 from holdfast.model.schema import EntitySchema
 
 MISSING: Any = object()
@@ -43,12 +43,19 @@ class Past:
 
 
 def standing_at(
-    schema: EntitySchema, row: Mapping[str, Any] | None, past: Past, number: int
+    schema: EntitySchema,
+    row: Mapping[str, Any] | None,
+    past: Past,
+    number: int,
+    names: Iterable[str] | None = None,
 ) -> dict[str, Any] | None:
-    """The declared fields of a row as they stood at `number`; None where it was not there. `row` is it as it stands now."""
+    """The declared fields of a row, or of them `names`, as they stood at `number`; None where it was not there. `row` is it
+    as it stands now.
+    """
+    wanted = [f.name for f in schema.fields] if names is None else [n for n in names if n in schema.by_name]
     later = past.after(number)
     if not later:
-        return None if row is None else {field.name: row[field.name] for field in schema.fields}
+        return None if row is None else {name: row[name] for name in wanted}
     if later[0].op is Operation.CREATE:
         return None
     deleted = next((change.number for change in later if change.op is Operation.DELETE), None)
@@ -58,7 +65,7 @@ def standing_at(
     for old in past.old_values:
         if old.number > number and (deleted is None or old.number <= deleted):
             state.setdefault(old.field, old.value)
-    return {f.name: _value(schema, f.name, state, row if deleted is None else None) for f in schema.fields}
+    return {name: _value(schema, name, state, row if deleted is None else None) for name in wanted}
 
 
 def _value(schema: EntitySchema, name: str, state: Mapping[str, bytes], row: Mapping[str, Any] | None) -> Any:
@@ -111,12 +118,13 @@ def base_of(
     pushed: dict[str, Any] = {}
     kept: dict[str, bytes] = {}
     said: dict[str, frozenset[bytes]] = {}
+    own = (pushed_by(device), pushed_by(device, returns=True)) if past.changes else ()
     for change in past.changes:
-        if change.number <= seen or not is_pushed_by(change.device, device):
+        if change.number <= seen or change.device not in own:
             continue
         if before is not None and change.number >= before:
             break
-        state = standing_at(schema, row, past, change.number) or {}
+        state = standing_at(schema, row, past, change.number, change.fields) or {}
         untaken = {
             old.field.removesuffix(PUSHED): old.value
             for old in past.old_values

@@ -258,7 +258,7 @@ class Hub:
                 self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=careful
             )
             try:
-                await self.store.flusher.submit_decided(caller.scope, push)
+                await self.store.flusher.submit_decided(push.opening_scope, push)
             except (Duplicate, ReferenceMissing):
                 # Only looked for when it happens: to ask for each row whether it is unique costs a query a row.
                 if attempt + 1 == _TRIES:

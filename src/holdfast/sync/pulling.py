@@ -212,7 +212,7 @@ async def _page_of(
     for row_id, stored in zip(ids, standing, strict=True):
         if stored is None:
             absent.append(row_id)
-        # Behind it there may be a refusal of the same id, which is another person's.
+        # Behind its last change there may be a refusal of the same id, which was another person's try.
         elif row_id in written and stored.row["version"] == written[row_id].version:
             rows.append(stored.row)
     gone = [row_id for row_id in absent if last[row_id].op is Operation.DELETE]

@@ -30,6 +30,7 @@ from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushRec
 from holdfast.sync.incoming import Incoming, as_sent, read_row
 from holdfast.sync.requests import MalformedSync, TableChanges
 from holdfast.sync.verdict import Ground, Pusher, Verdict, judge_delete, judge_row
+from holdfast.tenancy.scope import Scope
 
 _PASSES: Final = 8
 
@@ -185,6 +186,11 @@ class Push:
         self._device_schema = store.catalog.schema(Device)
         self._at = store.clock()
 
+    @property
+    def opening_scope(self) -> Scope:
+        """As what its transaction begins: for the whole tenant, until it is known whose the rows are."""
+        return replace(self._caller.scope, whole_tenant=True, reason="what a push meets")
+
     # -- deciding -------------------------------------------------------------------------------------------------
 
     async def decide(self, tx: Transaction, head: int, refused: Mapping[RowKey, HoldfastError]) -> Decided:
@@ -292,8 +298,8 @@ class Push:
     # -- reading --------------------------------------------------------------------------------------------------
 
     async def _meet(self, tx: Transaction, head: int) -> Met:
-        scope = self._caller.scope
-        await tx.act_as(scope)
+        """Rows are read for the whole tenant at first: whether an id is another person's shows in the row itself."""
+        await tx.act_as(self.opening_scope)
         (known,) = await tx.batch_get(self._device_schema, [self._caller.device_id])
         met = Met(None if known is None else Device.stored(known.row))
         if known is not None:
@@ -303,12 +309,20 @@ class Push:
         keys = self._keys()
         for schema, ids in keys.values():
             for row_id, stored in zip(ids, await tx.batch_get(schema, ids), strict=True):
-                if stored is not None:
+                if stored is None:
+                    continue
+                if self._is_mine(schema, stored):
                     met.stored[schema.name, row_id] = stored
+                else:
+                    met.foreign.add((schema.name, row_id))
+        await tx.act_as(self._caller.scope)
         await self._meet_absent(tx, met, keys)
         await self._meet_past(tx, met, keys, head)
         await self._meet_targets(tx, met)
         return met
+
+    def _is_mine(self, schema: EntitySchema, stored: Stored) -> bool:
+        return schema.owner is None or stored.row[schema.owner] == self._caller.user_id
 
     def _keys(self) -> dict[str, tuple[EntitySchema, list[UUID]]]:
         keys: dict[str, tuple[EntitySchema, list[UUID]]] = {}
@@ -322,30 +336,24 @@ class Push:
     async def _meet_absent(
         self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]]
     ) -> None:
-        """Of rows that are not there: are they another person's, and were they deleted?"""
-        scope = self._caller.scope
+        """Of rows that are not there: were they deleted?"""
         absent = [(s, [i for i in ids if (s.name, i) not in met.stored]) for s, ids in keys.values()]
         for schema, ids in absent:
             if ids:
                 found = await tx.find_tombstones(schema, ids)
                 met.tombstones.update({(schema.name, tombstone.row_id): tombstone for tombstone in found})
-        owned = [(schema, ids) for schema, ids in absent if ids and schema.owner is not None]
-        if owned:
-            await tx.act_as(replace(scope, whole_tenant=True, reason="is the id another person's?"))
-            for schema, ids in owned:
-                for row_id, stored in zip(ids, await tx.batch_get(schema, ids), strict=True):
-                    if stored is not None:
-                        met.foreign.add((schema.name, row_id))
-            await tx.act_as(scope)
 
     async def _meet_past(
         self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]], head: int
     ) -> None:
-        """What has happened to the rows since the device had them. Most pushes come right after a pull, and ask nothing."""
+        """What has happened to the rows since the device had them. Most pushes come right after a pull, and ask nothing; nor
+        is anything asked of a row that neither stands nor has a tombstone: what it left is behind the device.
+        """
         after = self._pusher(met).seen
-        if after >= head:
+        known = met.stored.keys() | met.tombstones.keys() | met.foreign
+        ids = [i for schema, ids in keys.values() for i in ids if (schema.name, i) in known]
+        if after >= head or not ids:
             return
-        ids = [row_id for _, ids in keys.values() for row_id in ids]
         moved: dict[str, set[UUID]] = {}
         for change in await tx.read_row_changes(ids, after):
             met.changes.setdefault((change.entity, change.row_id), []).append(change)
