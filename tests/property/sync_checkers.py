@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from holdfast.changes.change import PUSHED, Change, Operation
+from holdfast.changes.change import PUSHED, SALT_FIELD, Change, Operation
 from holdfast.changes.devices import is_pushed_by
 from holdfast.errors import CursorExpired
 from holdfast.identity.principal import Role
@@ -226,6 +226,8 @@ def _known_values(server: Server, key: Key, name: str) -> set[bytes]:
     if row is not None:
         known.add(_on_wire(kind, row[name]))
     for old in server.history.get(key, ()):
+        if old.field == SALT_FIELD:  # it was deleted; of that moment the history holds what was not null
+            known.add(canonical_wire(None))
         if old.field not in {name, name + PUSHED}:
             continue
         plain = orjson.loads(old.value)

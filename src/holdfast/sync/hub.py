@@ -102,9 +102,8 @@ class Hub:
         row_id = _visibility_id(caller)
         # A role that may not write has its visibility noted all the same: the note is the platform's.
         scope = self.store.scope_for_notes(caller.scope, reason="what a role reads")
-        with suppress(
-            AlreadyExists, StaleVersion
-        ):  # another device of the same person was first, with the same
+        # Another device of the same person may be first, with the same.
+        with suppress(AlreadyExists, StaleVersion):
             async with self.store.session(scope) as session:
                 found = await session.find(Visibility, row_id)
                 if found is None:

@@ -218,8 +218,8 @@ class Push:
         return Decided([v.write for v in verdicts if v.write is not None], met.stored)
 
     def _is_late(self, met: Met) -> bool:
-        """Whether the device has pushed on a later cursor already. It then said all of this again, as far as it still held."""
-        return self._caller.named and met.device is not None and self._pulled < met.device.based
+        """Whether the device has been given a later cursor already. Nobody waits for this push: what still holds comes again."""
+        return self._caller.named and met.device is not None and self._pulled < met.device.issued
 
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
