@@ -199,7 +199,7 @@ class Push:
             self._met = await self._meet(tx, head)
         met = self._met
         if self._is_late(met):
-            self.verdicts = []
+            self.verdicts = self._all_later()
             return Decided([])
         pusher = self._pusher(met)
         order = self.changes.rows
@@ -220,6 +220,11 @@ class Push:
     def _is_late(self, met: Met) -> bool:
         """Whether the device has been given a later cursor already. Nobody waits for this push: what still holds comes again."""
         return self._caller.named and met.device is not None and self._pulled < met.device.issued
+
+    def _all_later(self) -> list[Verdict]:
+        """Nothing is taken, and whoever should be waiting after all keeps it for its next push."""
+        keys = [*((row.schema, row.row_id) for row in self.changes.rows), *self.changes.deletes]
+        return [Verdict(schema, row_id, reason="late", rejected=True, later=True) for schema, row_id in keys]
 
     def _pusher(self, met: Met) -> Pusher:
         caller, device = self._caller, met.device
