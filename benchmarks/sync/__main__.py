@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import choose_cores, machine_facts, pinned
 from benchmarks.postgres import start_postgres
-from benchmarks.sync.report import Report, markdown, summarise, write_json, write_markdown
+from benchmarks.sync.report import LOAD, Report, markdown, summarise, write_json, write_markdown
 from benchmarks.sync.scenarios import FULL, QUICK, Sample, Sizes, Subject, SyncTarget, scenarios
 from benchmarks.targets.sync_holdfast import SyncHoldfast
 from benchmarks.targets.sync_reference import SyncReference
@@ -74,7 +74,7 @@ def measure(names: Sequence[str], sizes: Sizes, rounds: int, command: str, conso
         machine = {
             **machine_facts(home),
             "PostgreSQL": postgres.version,
-            "load average at the start": f"{load:.1f}",
+            LOAD: f"{load:.1f}",
         }
     return Report(command, machine, summarise(samples, names), samples)
 

@@ -15,6 +15,9 @@ from benchmarks.sync.scenarios import Sample
 
 BEGIN, END = "<!-- benchmark: sync -->", "<!-- end of benchmark: sync -->"
 TWIN = "twin"
+LOAD = "load average at the start"
+QUIET = 1.5
+NOISE = "The machine was not quiet: compare the µs and the ratios rather than the rates."
 COLUMNS = ("target", "rate", "× twin", "p50 ms", "p99 ms", "server µs", "PG µs", "memory MiB")
 LEGEND = (
     "rate: rows a second for pulls and batches, requests a second elsewhere. µs: CPU time a row, or a request. p50 of a first\n"
@@ -110,6 +113,8 @@ def write_markdown(report: Report, path: Path) -> None:
 def markdown(report: Report) -> str:
     facts = ", ".join(f"{name} {value}" for name, value in report.machine.items())
     lines = [f"Made by `{report.command}` on: {facts}.", "", LEGEND]
+    if float(report.machine.get(LOAD, "0")) > QUIET:
+        lines.append(NOISE)
     for scenario, figures in groupby(report.figures, key=lambda figure: figure.scenario):
         lines += ["", f"**{scenario}**", "", _row(COLUMNS), _row(["---", *["---:"] * (len(COLUMNS) - 1)])]
         lines += [_row(_cells(figure)) for figure in figures]
