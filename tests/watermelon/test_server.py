@@ -138,9 +138,10 @@ def test_rows_made_before_the_first_sync(team: Team, person: Person) -> None:
     assert a.database.count("notes") == 2
 
 
-def test_ten_thousand_rows(team: Team, person: Person) -> None:
+def test_thousands_of_rows(team: Team, person: Person) -> None:
+    rows = 10_000 if team.adapter == "sqlite" else 3_000  # a device with Loki holds few
     a = team.phone(person, NOTES)
-    for start in range(0, 10_000, 1_000):
+    for start in range(0, rows, 1_000):
         writes = [
             Write("create", "notes", values={"id": row_id(f"r{i}"), "title": f"row {i}", "rank": i})
             for i in range(start, start + 1_000)
@@ -149,7 +150,7 @@ def test_ten_thousand_rows(team: Team, person: Person) -> None:
         a.sync()
     b = team.phone(person, NOTES)
     b.sync()
-    assert b.database.count("notes") == 10_000
+    assert b.database.count("notes") == rows
     assert_converged(a, b)
 
 
