@@ -92,7 +92,7 @@ async def test_nobody_overwrites_or_deletes_anothers_row(
     assert after["balance"] == 101
 
 
-async def test_what_was_refused_leaves_the_devices_copy_gone_and_the_owners_untouched(
+async def test_nothing_is_written_under_another_persons_id(
     deployment: Deployment, phone: Device, tablet: Device, ben: Device
 ) -> None:
     mine = account()
@@ -100,10 +100,25 @@ async def test_what_was_refused_leaves_the_devices_copy_gone_and_the_owners_unto
     await tablet.pull()
     told = await ben.sync(financial_accounts=created({**mine, "name": "Stolen"}))
     assert [r["code"] for r in told["rejected"]] == ["forbidden"]
-    assert (await ben.pull())["financial_accounts"]["deleted"] == [mine["id"]]
-    await tablet.pull()
+    assert told["experimentalRejectedIds"] == {"financial_accounts": [mine["id"]]}
+    assert await ben.pull() == {}
+    assert await tablet.pull() == {}
     assert tablet.rows["financial_accounts"][mine["id"]]["name"] == mine["name"]
     await phone.push(financial_accounts=deleted(mine["id"]))
+    assert (await tablet.pull())["financial_accounts"]["deleted"] == [mine["id"]]
+
+
+async def test_an_id_whose_row_was_deleted_stays_its_owners(
+    deployment: Deployment, phone: Device, tablet: Device, ben: Device
+) -> None:
+    """Or a row made anew by another, and deleted, would take the place of the owner's tombstone."""
+    mine = account()
+    await phone.sync(financial_accounts=created(mine))
+    await tablet.pull()
+    await phone.push(financial_accounts=deleted(mine["id"]))
+    told = await ben.sync(financial_accounts=created({**mine, "name": "Anew"}))
+    assert [r["code"] for r in told["rejected"]] == ["forbidden"]
+    await ben.push(financial_accounts=deleted(mine["id"]))
     assert (await tablet.pull())["financial_accounts"]["deleted"] == [mine["id"]]
 
 

@@ -320,8 +320,8 @@ class Push:
                     met.stored[schema.name, row_id] = stored
                 else:
                     met.foreign.add((schema.name, row_id))
-        await tx.act_as(self._caller.scope)
         await self._meet_absent(tx, met, keys)
+        await tx.act_as(self._caller.scope)
         await self._meet_past(tx, met, keys, head)
         await self._meet_targets(tx, met)
         return met
@@ -341,12 +341,18 @@ class Push:
     async def _meet_absent(
         self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]]
     ) -> None:
-        """Of rows that are not there: were they deleted?"""
-        absent = [(s, [i for i in ids if (s.name, i) not in met.stored]) for s, ids in keys.values()]
+        """Of rows that are not there: were they deleted? An id under which another person's row was deleted stays theirs, or
+        a new row under it would hide from their devices that it is gone.
+        """
+        here = met.stored.keys() | met.foreign
+        absent = [(s, [i for i in ids if (s.name, i) not in here]) for s, ids in keys.values()]
         for schema, ids in absent:
-            if ids:
-                found = await tx.find_tombstones(schema, ids)
-                met.tombstones.update({(schema.name, tombstone.row_id): tombstone for tombstone in found})
+            for tombstone in await tx.find_tombstones(schema, ids) if ids else ():
+                key = (schema.name, tombstone.row_id)
+                if tombstone.owner in (None, self._caller.user_id):
+                    met.tombstones[key] = tombstone
+                else:
+                    met.foreign.add(key)
 
     async def _meet_past(
         self, tx: Transaction, met: Met, keys: Mapping[str, tuple[EntitySchema, list[UUID]]], head: int

@@ -105,7 +105,9 @@ def judge_row(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
     if not ground.readable:
         absent = ground.stored is None
         return Verdict(row.schema, row.row_id, reason="forbidden", rejected=True, is_open=True, absent=absent)
-    if ground.foreign or not ground.permitted:
+    if ground.foreign:  # nothing is written under another person's id, not even that it was refused
+        return Verdict(row.schema, row.row_id, reason="forbidden", rejected=True, later=True)
+    if not ground.permitted:
         return _refuse(pusher, row, ground, "forbidden")
     if ground.stored is not None:
         return _merge(pusher, row, ground, ground.stored)
