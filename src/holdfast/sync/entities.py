@@ -28,7 +28,7 @@ class Device(Entity, table="devices", policies=(Owned(by="user_id"), Bookkeeping
     """A local database that syncs here: a name that it gives itself, or the login session of one that gives none.
 
     `seen` is the number of the last cursor that it has shown, and so has; `issued` that of the last one it was given;
-    `pushed` the last number of its last push, and `based` that of the cursor which came with it.
+    `pushed` the last number of its last push.
     """
 
     user_id: UUID | None = None
@@ -37,7 +37,6 @@ class Device(Entity, table="devices", policies=(Owned(by="user_id"), Bookkeeping
     seen: int = 0
     issued: int = 0
     pushed: int = 0
-    based: int = 0
     last_seen: datetime
 
 

@@ -510,11 +510,10 @@ class Push:
                 seen=self._pulled,
                 issued=self._pulled,
                 pushed=number,
-                based=self._pulled,
                 last_seen=self._at,
             )
             return self._creation(device)
-        values = {"pushed": number, "based": self._pulled, "last_seen": self._at}
+        values = {"pushed": number, "last_seen": self._at}
         write = Write(self._device_schema, Operation.UPDATE, caller.device_id, values)
         return PlannedWrite(write, caller.scope, self._at)
 

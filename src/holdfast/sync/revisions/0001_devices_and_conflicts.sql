@@ -14,7 +14,6 @@ create table if not exists "sync"."devices" (
   "seen" bigint not null,
   "issued" bigint not null,
   "pushed" bigint not null,
-  "based" bigint not null,
   "last_seen" timestamptz not null,
   primary key (tenant_id, id),
   constraint "devices_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
@@ -34,16 +33,16 @@ grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
 grant select, insert, update, delete on "sync"."devices" to "holdfast_runtime";
 grant select, delete on "sync"."devices" to "holdfast_maintenance";
 
--- prepare the hot paths of sync.devices (e934b005)
-create or replace function "sync"."get_devices_e934b005"(ctx text, wanted uuid, out version bigint, out body text) 
+-- prepare the hot paths of sync.devices (f09f1520)
+create or replace function "sync"."get_devices_f09f1520"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
 #variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"based":' || (r."based"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
     from "sync"."devices" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
 end $plan$;
-create or replace function "sync"."list_devices_e934b005"(ctx text, page integer, start uuid, out body text, out following uuid) 
+create or replace function "sync"."list_devices_f09f1520"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
 #variable_conflict use_variable
 begin
@@ -51,15 +50,15 @@ begin
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"based":' || (r."based"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
             from "sync"."devices" r
            where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
            order by r.id limit page + 1) p;
 end $plan$;
-revoke all on function "sync"."get_devices_e934b005"(text, uuid) from public;
-grant execute on function "sync"."get_devices_e934b005"(text, uuid) to "holdfast_runtime";
-revoke all on function "sync"."list_devices_e934b005"(text, integer, uuid) from public;
-grant execute on function "sync"."list_devices_e934b005"(text, integer, uuid) to "holdfast_runtime";
+revoke all on function "sync"."get_devices_f09f1520"(text, uuid) from public;
+grant execute on function "sync"."get_devices_f09f1520"(text, uuid) to "holdfast_runtime";
+revoke all on function "sync"."list_devices_f09f1520"(text, integer, uuid) from public;
+grant execute on function "sync"."list_devices_f09f1520"(text, integer, uuid) to "holdfast_runtime";
 
 -- create sync.visibility
 create schema if not exists "sync";
