@@ -34,8 +34,8 @@ class WriteSet:
     size: int
     """Bytes of its values."""
     decider: Decider | None = field(default=None, kw_only=True)
-    """What decides on the writes once the counter is held, where they are not known before. Such a set flushes alone: the
-    log of the sets before it, which it reads, is written at the end of their flush.
+    """What decides on the writes once the counter is held, where they are not known before. Such writes flush alone: the
+    log of those before them, which they read, is written at the end of their flush.
     """
     since: float
     """When it began to wait, by the loop's clock."""
