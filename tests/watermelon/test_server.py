@@ -810,8 +810,11 @@ def test_nobody_writes_to_the_row_of_another(team: Team, colleagues: tuple[Perso
     b.database.create("notes", {"id": mine, "title": "of Ben"})
     answer = b.sync().pushes[0].answer
     assert [each["code"] for each in answer["rejected"]] == ["forbidden"]
-    assert_converged(b)
-    assert b.row("notes", mine) is None
+    b.database.create("notes", {"id": row_id(f"bens {team.adapter}"), "title": "unhindered"})
+    b.sync()
+    waiting = [row["id"] for row in b.database.stored("notes") if row["_status"] != "synced"]
+    assert waiting == [mine]  # it stays on Ben's device alone, and holds nothing else up
+    assert mine not in {row["id"] for row in ben.rows("notes", ["title"])}
     assert_converged(a)
     found = a.row("notes", mine)
     assert found is not None
