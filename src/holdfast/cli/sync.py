@@ -65,11 +65,14 @@ def conflicts(
     take: Annotated[str | None, typer.Option(help="With --resolve: mine or theirs.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List a person's conflicts with both sides, or settle one."""
+    """List a person's conflicts, with both sides in --json, or settle one."""
     from holdfast.errors import InvalidInput
-    from holdfast.runtime.syncing import inbox_of
+    from holdfast.runtime.syncing import all_conflicts, inbox_of
+    from holdfast.sync.conflicts import STATES
 
-    chosen = _one_of(state, ("open", "settled", "resolved", "all"), "--state")
+    chosen = next((known for known in STATES if known == state), None)
+    if chosen is None:
+        raise InvalidInput(f"must be one of {', '.join(STATES)}", where="--state")
     if resolve is not None and take not in {"mine", "theirs"}:
         raise InvalidInput("say which side stands", where="--take", hint="--take mine, or --take theirs.")
 
@@ -78,7 +81,7 @@ def conflicts(
         if resolve is not None:
             side: Literal["mine", "theirs"] = "mine" if take == "mine" else "theirs"
             return [dict(await inbox.resolve(scope, _uuid(resolve), side))]
-        return (await inbox.listed(scope, state=chosen, limit=100))[0]  # type: ignore[arg-type]
+        return await all_conflicts(inbox, scope, chosen)
 
     found = with_platform(work)
     if as_json or resolve is not None:
@@ -140,14 +143,6 @@ def new_epoch(
         print_json(found)
     else:
         say(f"Epoch {found['epoch']} has begun: {found['reason']}.")
-
-
-def _one_of(value: str, known: tuple[str, ...], where: str) -> str:
-    from holdfast.errors import InvalidInput
-
-    if value not in known:
-        raise InvalidInput(f"must be one of {', '.join(known)}", where=where)
-    return value
 
 
 def _uuid(text: str) -> UUID:

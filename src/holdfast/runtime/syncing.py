@@ -8,7 +8,7 @@ from typing import Any
 from holdfast.accounts.entities import Tenant
 from holdfast.runtime.assembly import Platform
 from holdfast.runtime.people import all_tenants, find_tenant
-from holdfast.sync.conflicts import Inbox
+from holdfast.sync.conflicts import Inbox, State
 from holdfast.sync.devices import Collected, collect, devices_of
 from holdfast.sync.entities import Conflict
 from holdfast.tenancy.scope import Scope
@@ -82,3 +82,12 @@ async def collect_tenants(
 async def inbox_of(platform: Platform, email: str | None, tenant: str | None) -> tuple[Inbox, Scope]:
     """A person's conflicts, and the scope to see them in."""
     return Inbox(platform.store), await platform.scope_of(email, tenant=tenant)
+
+
+async def all_conflicts(inbox: Inbox, scope: Scope, state: State) -> list[dict[str, Any]]:
+    """Every conflict of a person in this state, however many."""
+    found, after = await inbox.listed(scope, state=state)
+    while after is not None:
+        page, after = await inbox.listed(scope, state=state, after=after)
+        found += page
+    return found

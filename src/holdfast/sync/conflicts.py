@@ -23,6 +23,7 @@ from holdfast.tenancy.scope import Scope
 
 Take = Literal["mine", "theirs", "value"]
 State = Literal["open", "settled", "resolved", "all"]
+STATES: Final[tuple[State, ...]] = ("open", "settled", "resolved", "all")
 MAX_BULK: Final = 100
 
 

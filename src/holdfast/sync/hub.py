@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -27,7 +27,6 @@ Epochs = Callable[[], Awaitable[UUID]]
 """Which life of the store this is, now."""
 Members = Callable[[UUID, frozenset[UUID]], Awaitable[frozenset[UUID]]]
 """Which of these people have ever been members of a tenant."""
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,21 +251,17 @@ class Hub:
         members: frozenset[UUID],
         receipt: PushReceipt | None,
     ) -> dict[str, Any]:
-        careful = 0
-        for attempt in range(_TRIES):
+        # Duplicates are only looked for when there is one: to ask for each row whether it is unique costs a query a row.
+        for careful in (0, 1):
             push = Push(
                 self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=careful
             )
-            try:
+            with suppress(Duplicate, ReferenceMissing):
                 await self.store.flusher.submit_decided(push.opening_scope, push)
-            except (Duplicate, ReferenceMissing):
-                # Only looked for when it happens: to ask for each row whether it is unique costs a query a row.
-                if attempt + 1 == _TRIES:
-                    raise
-                careful = min(careful + 1, 2)
-            else:
                 return push.answer()
-        raise AssertionError  # pragma: no cover
+        push = Push(self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=2)
+        await self.store.flusher.submit_decided(push.opening_scope, push)
+        return push.answer()
 
     async def _push_in_parts(
         self, caller: Caller, changes: Changes, pulled: int, members: frozenset[UUID]
