@@ -42,29 +42,37 @@ def inspect_file(schemas: Sequence[EntitySchema], raw: Raw) -> Inspection:
 
 
 def _inspect(schemas: Sequence[EntitySchema], raw: Raw) -> Inspection:
+    damage = _damage(raw)
+    facts: dict[str, Any] = {"server": f"SQLite {sqlite3.sqlite_version}", "damage": damage}
+    if damage:  # what cannot be read cannot be compared
+        facts |= {"conditions": "not compared: damage", "orphans": "not counted: damage"}
+        line = f"the file is damaged in {damage} places or more. Fix: bring back a copy"
+        return Inspection(facts, (line,))
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         wanted = _declared(schemas, model)
         findings = [line for name in wanted for line in _compare(name, raw, model)]
-    findings += _undeclared(raw, wanted)
-    orphans = raw.execute(
-        'select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2'
-    ).fetchall()
-    findings += [
-        f"{entity_of(table)}: {count} rows refer to rows of {entity_of(parent)} that do not exist. "
-        "Fix: bring the rows back, or remove those that refer to them"
-        for table, parent, count in orphans
-    ]
-    damage = [text for (text,) in raw.execute("pragma quick_check(20)") if text != "ok"]
-    if damage:
-        findings.append(f"the file is damaged in {len(damage)} places or more. Fix: bring back a copy")
-    facts = {
-        "server": f"SQLite {sqlite3.sqlite_version}",
-        "tables": len(wanted),
-        "conditions": "compared",
-        "orphans": sum(count for *_, count in orphans),
-        "damage": len(damage),
-    }
+    orphans = list(_orphans(raw))
+    findings += [*_undeclared(raw, wanted), *(line for _, line in orphans)]
+    facts |= {"tables": len(wanted), "conditions": "compared", "orphans": sum(count for count, _ in orphans)}
     return Inspection(facts, tuple(findings))
+
+
+def _damage(raw: Raw) -> int:
+    """How many places SQLite finds damaged, at most twenty; one where it cannot go on."""
+    try:
+        return sum(text != "ok" for (text,) in raw.execute("pragma quick_check(20)").fetchall())
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        return 1
+
+
+def _orphans(raw: Raw) -> Iterator[tuple[int, str]]:
+    """How many rows refer to nothing, from where to where, and how that reads."""
+    text = 'select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2'
+    for table, parent, count in raw.execute(text).fetchall():
+        what = f"{entity_of(table)}: {count} rows refer to rows of {entity_of(parent)} that do not exist"
+        yield count, f"{what}. Fix: bring the rows back, or remove those that refer to them"
 
 
 def _declared(schemas: Sequence[EntitySchema], model: Raw) -> list[str]:

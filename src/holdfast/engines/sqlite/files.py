@@ -21,7 +21,7 @@ from holdfast.engines.sqlite import _ddl
 from holdfast.engines.sqlite._errors import bare, is_busy, translated
 from holdfast.engines.sqlite._names import MEDIUM
 from holdfast.engines.sqlite.location import Location
-from holdfast.errors import Busy, ConfigurationError, SchemaError
+from holdfast.errors import Busy, ConfigurationError, HoldfastError, SchemaError
 
 OLDEST: Final = (3, 37)
 """The first SQLite with STRICT tables."""
@@ -64,6 +64,13 @@ class Medium:
                 hint=f"Holdfast needs {'.'.join(map(str, OLDEST))} or newer.",
             )
         _touch(self.path)
+        try:
+            return self._opened()
+        except HoldfastError as error:
+            error.where = error.where or f"{_PLACE}, {self.path}"
+            raise
+
+    def _opened(self) -> sqlite3.Connection:
         raw = self._connect()
         try:
             with translated():
