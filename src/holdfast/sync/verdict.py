@@ -16,14 +16,17 @@ from uuid import UUID
 from holdfast.changes.change import Change, Operation, Tombstone, canonical, new_salt
 from holdfast.changes.devices import is_pushed_by, pushed_by
 from holdfast.engines.port import PlannedWrite, Stored, Write
+from holdfast.model.plain import encode_fields
 from holdfast.model.schema import EntitySchema, FieldSchema
-from holdfast.model.wire import encode_wire, pushed_columns, same_on_wire
+from holdfast.model.wire import encode_wire, same_on_wire
 from holdfast.sync.base import MISSING, Base, Past, base_of, known_from, standing_at
 from holdfast.sync.incoming import Incoming
 from holdfast.sync.merge import merge_field
 from holdfast.tenancy.scope import Scope
 
 SYNCED_AT: Final = "synced_at"
+_SPELT_FREELY: Final = frozenset({"json", "bytes"})
+"""Kinds of which a device may send one value in several spellings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
     kept: dict[str, bytes] = {}
     rules: dict[str, str] = {}
     reasons: list[str] = []
-    for declared in pushed_columns(row.schema):
+    for declared in row.schema.pushed_fields:
         name = declared.name
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
@@ -279,9 +282,20 @@ def _create(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
         whole = _without(row.schema, whole, barred)
     if whole is None:
         return _refuse(pusher, row, ground, next(iter(barred.values()), "invalid"))
-    values = {**whole, **_server_values(row.schema, pusher)}
+    set_here = _server_values(row.schema, pusher)
+    values = {**whole, **set_here}
+    plain = {**row.plain, **encode_fields(row.schema, set_here)} if whole is row.whole else None
     kept = {**row.refused, **{name: _plain(row.schema.by_name[name], row.values[name]) for name in barred}}
-    write = Write(row.schema, Operation.CREATE, row.row_id, values, if_version=0, salt=new_salt(), kept=kept)
+    write = Write(
+        row.schema,
+        Operation.CREATE,
+        row.row_id,
+        values,
+        if_version=0,
+        salt=new_salt(),
+        kept=kept,
+        plain=plain,
+    )
     final = {**values, "created_at": pusher.at, "updated_at": pusher.at}
     reason = next(iter(barred.values()), "invalid") if kept else None
     return Verdict(
@@ -358,7 +372,7 @@ def _edits(pusher: Pusher, row: Incoming, ground: Ground) -> dict[str, bytes]:
     """What the device has edited, as far as it was not kept before, in plain form or as it was sent."""
     base = _base(pusher, row.schema, ground)
     edited = {name: sent for name, sent in row.refused.items() if _is_news(row, base, name, sent)}
-    for declared in pushed_columns(row.schema):
+    for declared in row.schema.pushed_fields:
         name = declared.name
         if name in row.values and name not in row.refused and _is_edited(row, base, declared):
             edited[name] = _plain(declared, row.values[name])
@@ -443,12 +457,13 @@ def _plain(declared: FieldSchema, value: Any) -> bytes:
 
 def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
     """Whether the device holds something else in a column that it has than the row as it will stand."""
-    fields = row.schema.by_name
-    return any(not _reads_as(fields[name], final[name], sent) for name, sent in row.sent.items())
-
-
-def _reads_as(declared: FieldSchema, value: Any, sent: Any) -> bool:
-    """Whether a value goes out as it was sent. A document never is what was sent: that is its text."""
-    if value is sent and declared.type.kind != "json":
-        return True
-    return bool(encode_wire(declared.type, value) == sent)
+    fields, read = row.schema.by_name, row.values
+    for name, sent in row.sent.items():
+        value, kind = final[name], fields[name].type
+        # What was read from it and stands goes out as it came, but for what has several spellings.
+        as_read = name in read and read[name] is value and name not in row.refused
+        if as_read and kind.kind not in _SPELT_FREELY:
+            continue
+        if encode_wire(kind, value) != sent:
+            return True
+    return False

@@ -21,7 +21,7 @@ from holdfast.model.types import (
     JsonType,
     UuidType,
 )
-from holdfast.model.wire import MAX_EXACT, SIGNIFICANT, wire_columns
+from holdfast.model.wire import MAX_EXACT, SIGNIFICANT
 
 MARK = b"~"
 
@@ -29,7 +29,7 @@ MARK = b"~"
 def wire_row(schema: EntitySchema, alias: str) -> str:
     """An expression for the JSON text of a row, `MARK` before it where `respell` must finish it."""
     parts = [_marked(schema, alias)] if json_fields(schema) else []
-    for index, field in enumerate(wire_columns(schema)):
+    for index, field in enumerate(schema.wire_fields):
         lead = ("{" if index == 0 else ",") + f'"{field.name}":'
         parts += [literal(lead), f"({_value(field, alias)})"]
     return " || ".join([*parts, literal("}")])
