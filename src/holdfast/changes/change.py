@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -114,8 +114,13 @@ def canonical(plain: Plain) -> bytes:
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
+_NULL_HASH: Final = hashlib.sha256(b"null").digest()
+
+
 def value_hash(plain: Plain) -> bytes:
     """u(f): the SHA-256 of a canonical plain value."""
+    if plain is None:
+        return _NULL_HASH
     return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).digest()
 
 

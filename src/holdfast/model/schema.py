@@ -89,6 +89,11 @@ class EntitySchema:
         return tuple(field for field in self.pushed_fields if field.required)
 
     @cached_property
+    def referring_fields(self) -> tuple[FieldSchema, ...]:
+        """The fields that refer to rows or to members."""
+        return tuple(field for field in self.fields if field.reference is not None)
+
+    @cached_property
     def byte_order(self) -> tuple[FieldSchema, ...]:
         """The declared fields in the byte order of their names, which is the log's."""
         return tuple(sorted(self.fields, key=lambda field: field.name))

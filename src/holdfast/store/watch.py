@@ -11,13 +11,17 @@ from typing import Final
 from uuid import UUID
 
 POLL_SECONDS: Final = 2.0
+LOOKS_A_SECOND: Final = 50
+"""However many tenants are watched: beyond a hundred of them, each is looked at less often."""
 
 
 class Heads:
     """The last number of each tenant that somebody watches."""
 
     def __init__(self, look_up: Callable[[UUID], Awaitable[int]], *, poll: float = POLL_SECONDS) -> None:
-        """`look_up` reads a tenant's head: every `poll` seconds for each tenant that is watched, however many watch it."""
+        """`look_up` reads a tenant's head: every `poll` seconds for each tenant that is watched, however many watch it, and at
+        most `LOOKS_A_SECOND` times a second for all of them.
+        """
         self._look_up = look_up
         self._poll = poll
         self._watched: dict[UUID, _Watched] = {}
@@ -53,7 +57,7 @@ class Heads:
                 watched.move(await self._look_up(tenant_id))
             except Exception:  # noqa: BLE001 (a database that does not answer now is asked again; nobody waits for this)
                 await asyncio.sleep(self._poll)
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(max(self._poll, len(self._watched) / LOOKS_A_SECOND))
             idle = 0 if watched.watchers else idle + 1
         if self._watched.get(tenant_id) is watched:
             del self._watched[tenant_id]

@@ -289,7 +289,7 @@ class Hub:
         named = frozenset(
             row.values[declared.name]
             for row in changes.rows
-            for declared in row.schema.fields
+            for declared in row.schema.referring_fields
             if declared.reference is not None
             and declared.reference.table == MEMBERS
             and row.values.get(declared.name) is not None

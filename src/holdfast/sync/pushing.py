@@ -291,7 +291,7 @@ class Push:
     def _barred(self, row: Incoming, met: Met, coming: set[RowKey], going: set[RowKey]) -> dict[str, str]:
         """The references of a row that point at nothing."""
         barred: dict[str, str] = {}
-        for declared in row.schema.fields:
+        for declared in row.schema.referring_fields:
             target = row.values.get(declared.name)
             if declared.reference is None or target is None:
                 continue
@@ -537,6 +537,8 @@ class Push:
         conflicts: list[dict[str, Any]] = []
         later: dict[str, list[str]] = {}
         for verdict in self.verdicts:
+            if verdict.reason is None and not verdict.later:
+                continue
             told = {"table": verdict.schema.table, "id": spell_id(verdict.row_id)}
             if verdict.later:
                 later.setdefault(verdict.schema.table, []).append(told["id"])
