@@ -341,7 +341,7 @@ def _refuse(
     verdict = Verdict(
         row.schema, row.row_id, reason=reason, rejected=reason is not None, is_open=reason is not None
     )
-    if ground.stored is not None and not ground.foreign:
+    if ground.stored is not None:
         if not _differs(row, ground.stored.row):
             return Verdict(row.schema, row.row_id)
         edited = _edits(pusher, row, ground)
