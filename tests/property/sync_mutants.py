@@ -314,6 +314,11 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant("the base is what was pulled last", of(pushing.Push, "_pusher", _seen_is_pulled), _lost_sum),
     Mutant(
+        "a page's cursor is taken for what the device had",
+        of(hub, "_shown", lambda request, standing, after: after or 0),
+        (edit(LAPTOP, HITS, TAGS), rest(HITS, TAGS), *(rest(NAME, pick=1) for _ in range(3)), Sync(LAPTOP)),
+    ),
+    Mutant(
         "a counter is the last writer's",
         of(merge, "_counted", lambda field, b, current, pushed: merge.Merged(pushed, pushed_stands=True)),
         _lost_sum,
