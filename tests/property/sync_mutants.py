@@ -221,6 +221,7 @@ _lost_sum: tuple[Step, ...] = (
     Sync(BOBS),
     Sync(PHONE),
 )
+_pushed_twice: tuple[Step, ...] = (edit(TABLET, NAME), Sync(TABLET, lose="ack"), Sync(TABLET))
 _deleted_elsewhere: tuple[Step, ...] = (Rest("ann", "delete"), Rest("ann", "delete", "notes"))
 
 MUTANTS: Sequence[Mutant] = (
@@ -317,6 +318,16 @@ MUTANTS: Sequence[Mutant] = (
         "a page's cursor is taken for what the device had",
         of(hub, "_shown", lambda request, standing, after: after or 0),
         (edit(LAPTOP, HITS, TAGS), rest(HITS, TAGS), *(rest(NAME, pick=1) for _ in range(3)), Sync(LAPTOP)),
+    ),
+    Mutant(
+        "an old push of a bare session is a new edit",
+        of(verdict, "_has_pushed_since", lambda *_: False),
+        (*_pushed_twice, edit(TABLET, NAME), Sync(TABLET)),
+    ),
+    Mutant(
+        "what a device has from its last pull is written down again",
+        of(verdict, "_still_has", lambda pusher, row, ground, declared: declared.name in row.listed),
+        (*_pushed_twice, rest(NAME), Sync(TABLET)),
     ),
     Mutant(
         "a counter is the last writer's",
