@@ -1,6 +1,6 @@
 """Devices around a hub, step by random step, and then what must hold of them: see `sync_checkers.py`.
 
-The same machine runs on the memory engine and on PostgreSQL. In it a device is the model of the WatermelonDB client, which
+The same machine runs on the memory engine, on SQLite and on PostgreSQL. In it a device is the model of the WatermelonDB client, which
 its own tests hold against the real one.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -19,6 +20,7 @@ from holdfast.engines.postgres.embedded import EmbeddedServer
 from holdfast.testing.conformance import Harness, first_revision
 from holdfast.testing.memory import MemoryHarness
 from tests.conformance.postgres import PostgresHarness
+from tests.conformance.sqlite import SqliteHarness
 from tests.machines import count_operations, repeatable
 from tests.machines import examples as lengthened
 from tests.property.sync_entities import CATALOG
@@ -145,6 +147,10 @@ def run_machine(harness: Harness, *, examples: int, steps_each: int) -> None:
 
 def test_devices_meet_on_the_memory_engine() -> None:
     run_machine(MemoryHarness(), examples=200, steps_each=20)
+
+
+def test_devices_meet_on_sqlite(tmp_path: Path) -> None:
+    run_machine(SqliteHarness(tmp_path), examples=40, steps_each=20)
 
 
 def test_devices_meet_on_postgres(wheel_server: EmbeddedServer) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from holdfast.engines.admission import SHARE
 from holdfast.engines.port import (
     Body,
     BodyPage,
@@ -42,7 +43,7 @@ from holdfast.engines.postgres._statements import (
     texts_of,
 )
 from holdfast.engines.postgres._writes import outcomes_of, write_json
-from holdfast.engines.postgres.pool import SHARE, Pool
+from holdfast.engines.postgres.pool import Pool
 from holdfast.engines.postgres.provision import Logins
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
 from holdfast.errors import ConfigurationError, Forbidden, NotSupported, SchemaError, Unavailable
