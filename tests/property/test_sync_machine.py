@@ -21,8 +21,8 @@ from holdfast.testing.conformance import Harness, first_revision
 from holdfast.testing.memory import MemoryHarness
 from tests.conformance.postgres import PostgresHarness
 from tests.conformance.sqlite import SqliteHarness
+from tests.machines import count_operations, repeatable
 from tests.machines import examples as lengthened
-from tests.machines import repeatable
 from tests.property.sync_entities import CATALOG
 from tests.property.sync_histories import (
     Broken,
@@ -53,6 +53,8 @@ class SyncMachine(RuleBasedStateMachine):
     runner: asyncio.Runner
     harness: Harness
     engine: Engine | None
+    operations = 0
+    """Steps carried out, those in the middle of a synchronisation with them; not what heals a history at its end."""
 
     @initialize()
     def begin(self) -> None:
@@ -69,6 +71,8 @@ class SyncMachine(RuleBasedStateMachine):
 
     def do(self, step: Step) -> None:
         self.run_in_loop(step.apply(self.world))
+        inner = step.at if isinstance(step, Sync) else ()
+        type(self).operations += 1 + sum(len(steps) for _, steps in inner)
 
     @rule(step=local_steps())
     def edit(self, step: Local) -> None:
@@ -136,6 +140,7 @@ def run_machine(harness: Harness, *, examples: int, steps_each: int) -> None:
                 ),
             )
         finally:
+            count_operations(Machine.operations)
             if engine is not None:
                 runner.run(harness.close(engine))
 

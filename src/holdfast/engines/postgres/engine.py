@@ -75,10 +75,10 @@ class PostgresEngine:
             Capability.STREAM,
         }
     )
+    limits = Limits()
 
     def __init__(self, logins: Logins, *, pool_size: int = 10) -> None:
         """Nothing is opened before it is used; `open` does it at once, and checks what it finds."""
-        self.limits = Limits()
         self._logins = logins
         self._pool_size = pool_size
         self._pools: dict[str, Pool] = {}

@@ -11,7 +11,7 @@ from holdfast.engines.sqlite._values import INTEGER_DIGITS, reader_of, sortable
 from holdfast.model.ids import TAG
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.types import DateType, DecimalType, FieldType, InstantType, JsonType, UuidType
-from holdfast.model.wire import MAX_EXACT, encode_wire, spell_id, wire_columns
+from holdfast.model.wire import MAX_EXACT, encode_wire, spell_id
 
 _MILLISECOND: Final = 1_000
 
@@ -22,7 +22,7 @@ class WireRows:
     """How the rows of one schema read on the wire, of records that hold its wire columns in order."""
 
     def __init__(self, schema: EntitySchema) -> None:
-        columns = wire_columns(schema)
+        columns = schema.wire_fields
         self._names = tuple(field.name for field in columns)
         self.columns = ", ".join(f"r.{quoted(name)}" for name in self._names)
         self._converts = tuple(
