@@ -85,9 +85,10 @@ class RealServer:
 
 
 @contextlib.contextmanager
-def real_server() -> Iterator[RealServer]:
+def real_server(**env: str) -> Iterator[RealServer]:
     """One that is up; its folder goes with the block."""
-    with new_deployment(HOLDFAST_PACKS=_PACKS, HOLDFAST_TRUSTED_PROXIES="127.0.0.0/8") as deployment:
+    env = {"HOLDFAST_PACKS": _PACKS, "HOLDFAST_TRUSTED_PROXIES": "127.0.0.0/8", **env}
+    with new_deployment(**env) as deployment:
         server = RealServer(deployment)
         try:
             yield server
