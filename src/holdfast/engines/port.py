@@ -131,6 +131,24 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryKey:
+    """An old value's place in the history of its tenant, by which the history is gone through in order."""
+
+    entity: str
+    row_id: UUID
+    number: int
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many old values were removed of those looked at, and the key of the last of these (None: there were no more)."""
+
+    removed: int
+    next: HistoryKey | None
+
+
+@dataclass(frozen=True, slots=True)
 class RowWrite:
     """One row's write, planned: `row` is the whole new row (None: delete), `if_version` what it replaces (0: nothing)."""
 
@@ -349,6 +367,24 @@ class Engine(Protocol):
     async def collect(self, tenant_id: UUID, horizon: int) -> int:
         """Raise the tenant's horizon to `horizon` (never lower it, never beyond the head) and remove the tombstones at or
         below it, with the maintenance role; returns how many.
+        """
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """Look at the next `limit` old values of the tenant behind the key `after`, and remove those that changes with
+        numbers at or below `upto` have left, with the maintenance role. None above the tenant's horizon is removed: a
+        device may still need it. The log stays.
+        """
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """The compiled plans in the medium that none of these schemas has, by name: what other code uses, or used. Raises
+        NotSupported without `Capability.PLANS`.
+        """
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """Remove compiled plans of these names, as `stale_plans` gives them; returns how many there were. Raises
+        ConfigurationError without an administrator's login where that takes one.
         """
 
     async def position(self) -> Position:
