@@ -24,7 +24,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
@@ -138,6 +138,16 @@ class HistoryKey:
     row_id: UUID
     number: int
     field: str
+
+    def to_plain(self) -> list[str | int]:
+        """As JSON holds it."""
+        return [self.entity, str(self.row_id), self.number, self.field]
+
+    @classmethod
+    def of_plain(cls, plain: Sequence[Any]) -> Self:
+        """From what `to_plain` made of it."""
+        entity, row_id, number, name = plain
+        return cls(entity, UUID(row_id), number, name)
 
 
 @dataclass(frozen=True, slots=True)
