@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -234,20 +234,22 @@ class Lease:
         self.ended = True
         return due
 
-    async def _insist(self, write: Callable[[], Any]) -> None:
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write while the lease is surely ours: a database that does not answer may do so in a moment."""
-        while True:
-            try:
-                await write()
-                return
-            except Unavailable:
-                if self.silent_for >= self._leases.timing.give_up:
-                    raise
-                await asyncio.sleep(self._leases.timing.beat / 4)
+        timing = self._leases.timing
+        try:
+            async with asyncio.timeout(max(0.0, timing.give_up - self.silent_for)):
+                while True:
+                    try:
+                        return await write()
+                    except Unavailable:
+                        await asyncio.sleep(timing.beat / 4)
+        except TimeoutError:
+            raise Unavailable("the lease could not be given back in time", where=self.name) from None
 
     async def _write(self, values: Mapping[str, Any], entry: Mapping[str, Any] | None = None) -> None:
         async with self._turn:
-            for _ in range(_TRIES):
+            for _ in range(0 if self.ended else _TRIES):
                 try:
                     async with self._leases.session() as session:
                         receipt = await session.patch(

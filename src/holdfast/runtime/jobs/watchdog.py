@@ -51,16 +51,13 @@ class Watchdog:
                 self._changed.notify()
 
     def _watch(self) -> None:
-        while True:
-            with self._changed:
-                overdue = [lease for lease in self._leases if self._is_overdue(lease)]
-                if not self._leases:
-                    self._thread = None
-                    return
-                self._changed.wait(None if overdue else self._timing.beat / 2)
-            for lease in overdue:
-                if self._bite is not None:
-                    self._bite(lease.name)
+        with self._changed:
+            while self._leases:
+                for lease in filter(self._is_overdue, self._leases):
+                    if self._bite is not None:
+                        self._bite(lease.name)
+                self._changed.wait(self._timing.beat / 2)
+            self._thread = None
 
     def _is_overdue(self, lease: Lease) -> bool:
         return not lease.ended and lease.silent_for >= self._timing.last_resort

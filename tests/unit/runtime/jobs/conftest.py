@@ -1,0 +1,54 @@
+"""Jobs on a store that forgets, with a clock and a watch that tests set."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from holdfast.model.job import Job
+from holdfast.runtime.assembly import Platform, open_platform
+from holdfast.runtime.jobs.entities import JobRun, JobState, state_id
+from holdfast.runtime.jobs.lease import Holder, Leases
+from holdfast.runtime.jobs.rules import Timing
+from holdfast.runtime.jobs.worker import Worker
+from holdfast.runtime.settings import Settings
+from holdfast.tenancy.scope import Scope
+from holdfast.testing.clock import ManualClock
+
+QUICK = Timing(silence=0.6)
+
+
+@dataclass
+class Site:
+    """A platform, and what its jobs have left."""
+
+    platform: Platform
+    clock: ManualClock
+    watch: list[float] = field(default_factory=lambda: [0.0])
+
+    def leases(self, pid: int = 1, timing: Timing = QUICK) -> Leases:
+        """Those of a process that is called so. It measures silence by `watch`."""
+        return Leases(self.platform.store, timing, who=Holder("here", pid), monotonic=lambda: self.watch[0])
+
+    def worker(self, *jobs: Job, pid: int = 1, timing: Timing = QUICK) -> Worker:
+        return Worker(self.platform, jobs, timing, who=Holder("here", pid))
+
+    async def state(self, job: Job) -> JobState:
+        async with self.platform.store.session(Scope.realm(reason="test")) as session:
+            return await session.get(JobState, state_id(job.name))
+
+    async def runs(self, job: Job) -> list[JobRun]:
+        """The oldest first."""
+        async with self.platform.store.session(Scope.realm(reason="test")) as session:
+            page = await session.select(JobRun, {"name": job.name}, sort="started_at", limit=1_000)
+        return sorted(page.items, key=lambda run: run.fence)
+
+
+@pytest.fixture
+async def site(memory: Settings) -> AsyncIterator[Site]:
+    async with open_platform(memory) as platform:
+        clock = ManualClock()
+        platform.store.clock = platform.store.flusher._clock = platform.accounts._clock = clock
+        yield Site(platform, clock)
