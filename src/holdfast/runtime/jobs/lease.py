@@ -163,12 +163,12 @@ class Leases:
             return False
         return True
 
-    async def forget_old_runs(self, name: str) -> None:
+    async def forget_runs(self, name: str, *, kept: int = KEPT_RUNS) -> None:
         """Keep the last runs of a job, and none that is too old."""
         oldest = self.store.clock() - KEPT_FOR
         async with self.session() as session:
-            page = await session.select(JobRun, {"name": name}, sort="-started_at", limit=KEPT_RUNS + 50)
-        recent = [run for run in page.items[:KEPT_RUNS] if run.started_at >= oldest]
+            page = await session.select(JobRun, {"name": name}, sort="-started_at", limit=kept + 50)
+        recent = [run for run in page.items[:kept] if run.started_at >= oldest]
         for run in page.items[len(recent) :]:
             try:
                 async with self.session() as session:

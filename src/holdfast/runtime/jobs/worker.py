@@ -117,7 +117,7 @@ class Worker:
         ended = await carry_out(self._platform, job, lease, tell=_log.debug, watchdog=self._watchdog)
         _log_run(ended)
         with contextlib.suppress(HoldfastError):  # the next run does it
-            await self._leases.forget_old_runs(job.name)
+            await self._leases.forget_runs(job.name)
 
     async def _put_down(self) -> None:
         running = list(self._running.values())
