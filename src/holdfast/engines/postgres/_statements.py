@@ -176,7 +176,8 @@ def _row_json(write: RowWrite) -> dict[str, Any]:
     head: dict[str, Any] = {"id": str(write.row_id), _IF_VERSION: write.if_version}
     if write.row is None:
         return head
-    plain = fields_json(write.schema, write.row)
+    known = write.plain
+    plain = fields_json(write.schema, write.row) if known is None or write.schema.has_bytes else known
     return {**plain, **head, "commit_salt": "\\x" + write.salt.hex()}
 
 

@@ -26,9 +26,9 @@ def write_json(planned: PlannedWrite) -> dict[str, Any]:
     }
     if write.op is Operation.DELETE:
         return {**element, "if": write.if_version}
-    plain = encode_fields(write.schema, write.values)
+    plain = encode_fields(write.schema, write.values) if write.plain is None else write.plain
     hashes = {name: value_hash(value) for name, value in plain.items()}
-    element["v"] = fields_json(write.schema, dict(write.values))
+    element["v"] = fields_json(write.schema, dict(write.values)) if write.schema.has_bytes else plain
     if write.op is Operation.CREATE:
         element["s"] = "\\x" + write.salt.hex()
         element["c"] = "\\x" + commitment(write.salt, 1, hashes).hex()
