@@ -235,10 +235,10 @@ class Lease:
         return due
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write while the lease is surely ours: a database that does not answer may do so in a moment."""
+        """Write while the lease is surely ours, and at least once: a database that does not answer may do so in a moment."""
         timing = self._leases.timing
         try:
-            async with asyncio.timeout(max(0.0, timing.give_up - self.silent_for)):
+            async with asyncio.timeout(max(timing.beat, timing.give_up - self.silent_for)):
                 while True:
                     try:
                         return await write()

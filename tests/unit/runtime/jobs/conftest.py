@@ -1,9 +1,10 @@
-"""Jobs on a store that forgets, with a clock and a watch that tests set."""
+"""Jobs on a store that forgets and on a SQLite file, with a clock and a watch that tests set."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from holdfast.runtime.jobs.entities import JobRun, JobState, state_id
 from holdfast.runtime.jobs.lease import Holder, Leases
 from holdfast.runtime.jobs.rules import Timing
 from holdfast.runtime.jobs.worker import Worker
-from holdfast.runtime.settings import Settings
+from holdfast.runtime.settings import Settings, load_settings
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.clock import ManualClock
 
@@ -46,9 +47,16 @@ class Site:
         return sorted(page.items, key=lambda run: run.fence)
 
 
+@pytest.fixture(params=["memory", "sqlite"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings that lead to each engine, with a home of their own."""
+    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
+    return load_settings(tmp_path, {"DATABASE_URL": url, "HOLDFAST_HOME": str(tmp_path / "home")})
+
+
 @pytest.fixture
-async def site(memory: Settings) -> AsyncIterator[Site]:
-    async with open_platform(memory) as platform:
+async def site(settings: Settings) -> AsyncIterator[Site]:
+    async with open_platform(settings, make=True) as platform:
         clock = ManualClock()
         platform.store.clock = platform.store.flusher._clock = platform.accounts._clock = clock
         yield Site(platform, clock)

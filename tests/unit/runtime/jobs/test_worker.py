@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from holdfast import JobContext
-from holdfast.engines.memory import MemoryEngine
 from holdfast.errors import Busy, Conflict, Unavailable
 from holdfast.model.job import Job
 from holdfast.model.schedule import Every
@@ -231,14 +230,15 @@ async def test_a_database_that_is_gone_is_waited_for(
                 gone[0] = True
 
     gone = [False]
-    begin = MemoryEngine.begin
+    engine = site.platform.store.engine
+    begin = engine.begin
 
-    def refusing(engine: MemoryEngine, *arguments: Any, **options: Any) -> Any:
+    def refusing(*arguments: Any, **options: Any) -> Any:
         if gone[0]:
             raise Unavailable("the database is gone")
-        return begin(engine, *arguments, **options)
+        return begin(*arguments, **options)
 
-    monkeypatch.setattr(MemoryEngine, "begin", refusing)
+    monkeypatch.setattr(engine, "begin", refusing)
     tidy = job(work)
     await due(site, tidy)
     task, stop = await at_work(site, tidy)
