@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,13 +29,17 @@ class Site:
     platform: Platform
     clock: ManualClock
     watch: list[float] = field(default_factory=lambda: [0.0])
+    workers: list[Worker] = field(default_factory=list)
 
     def leases(self, pid: int = 1, timing: Timing = QUICK) -> Leases:
         """Those of a process that is called so. It measures silence by `watch`."""
         return Leases(self.platform.store, timing, who=Holder("here", pid), monotonic=lambda: self.watch[0])
 
-    def worker(self, *jobs: Job, pid: int = 1, timing: Timing = QUICK) -> Worker:
-        return Worker(self.platform, jobs, timing, who=Holder("here", pid))
+    def worker(self, *jobs: Job, pid: int = 1, **options: Any) -> Worker:
+        """One that is put down with the test."""
+        made = Worker(self.platform, jobs, QUICK, who=Holder("here", pid), **options)
+        self.workers.append(made)
+        return made
 
     async def state(self, job: Job) -> JobState:
         async with self.platform.store.session(Scope.realm(reason="test")) as session:
@@ -59,4 +64,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
     async with open_platform(settings, make=True) as platform:
         clock = ManualClock()
         platform.store.clock = platform.store.flusher._clock = platform.accounts._clock = clock
-        yield Site(platform, clock)
+        made = Site(platform, clock)
+        yield made
+        for worker in made.workers:
+            await worker._put_down()

@@ -18,7 +18,6 @@ from holdfast.model.schedule import Every
 from holdfast.runtime.jobs.lease import Lease
 from holdfast.runtime.jobs.running import PARTLY_FAILED
 from holdfast.runtime.jobs.watchdog import Watchdog
-from holdfast.runtime.jobs.worker import Worker
 from holdfast.testing.clock import START
 from tests.unit.runtime.jobs.conftest import QUICK, Site
 
@@ -206,7 +205,7 @@ async def test_a_worker_that_has_gone_is_replaced_where_it_stopped(site: Site) -
     assert lease is not None
     await lease.renew(checkpoint={"row": 12})
     now = [0.0]
-    worker = Worker(site.platform, [tidy], QUICK, monotonic=lambda: now[0])
+    worker = site.worker(tidy, monotonic=lambda: now[0])
     for moved in (0.0, 0.59):
         now[0] += moved
         await worker.look()
@@ -288,7 +287,7 @@ async def test_a_job_that_blocks_its_process_is_bitten_before_anybody_takes_over
     dog = Watchdog(QUICK, lambda name: bitten.append((name, time.monotonic() - began)))
     tidy = job(work)
     await due(site, tidy)
-    worker = Worker(site.platform, [tidy], QUICK, watchdog=dog)
+    worker = site.worker(tidy, watchdog=dog)
     began = time.monotonic()
     await worker.look()
     await settle(site, tidy, ["done"])
