@@ -13,7 +13,7 @@ from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Batch, Marks
 from holdfast.engines.sqlite._names import CHANGES, HEADS, HISTORY, MEDIUM, TOMBSTONES
 from holdfast.engines.sqlite._statements import in_portions, places
-from holdfast.engines.sqlite._values import instant, microseconds
+from holdfast.engines.sqlite._values import instant, microseconds, uuid_of
 from holdfast.tenancy.scope import Scope
 
 _CHANGE = (
@@ -134,7 +134,7 @@ def _bytes(value: UUID | None) -> bytes | None:
 
 
 def _uuid(value: bytes | None) -> UUID | None:
-    return None if value is None else UUID(bytes=value)
+    return None if value is None else uuid_of(value)
 
 
 def _change_values(change: Change) -> list[Any]:
@@ -158,11 +158,11 @@ def _change_values(change: Change) -> list[Any]:
 def _change(record: Sequence[Any]) -> Change:
     tenant, number, end, format_, entity, row_id, op, fields, version, actor, device, at, commitment = record
     return Change(
-        tenant_id=UUID(bytes=tenant),
+        tenant_id=uuid_of(tenant),
         number=number,
         flush_end=end,
         entity=entity,
-        row_id=UUID(bytes=row_id),
+        row_id=uuid_of(row_id),
         op=Operation(op),
         fields=tuple(orjson.loads(fields)),
         version=version,
@@ -180,7 +180,7 @@ def _old_value_values(old: OldValue) -> list[Any]:
 
 def _old_value(record: Sequence[Any]) -> OldValue:
     entity, row_id, number, field, value, owner = record
-    return OldValue(entity, UUID(bytes=row_id), number, field, value, _uuid(owner))
+    return OldValue(entity, uuid_of(row_id), number, field, value, _uuid(owner))
 
 
 def _tombstone_values(grave: Tombstone) -> list[Any]:
@@ -189,4 +189,4 @@ def _tombstone_values(grave: Tombstone) -> list[Any]:
 
 def _tombstone(record: Sequence[Any]) -> Tombstone:
     entity, row_id, number, owner, device = record
-    return Tombstone(entity, UUID(bytes=row_id), number, _uuid(owner), device)
+    return Tombstone(entity, uuid_of(row_id), number, _uuid(owner), device)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Tombstone
@@ -113,24 +112,32 @@ class SqliteReader:
     async def stream(self, selection: Selection) -> AsyncGenerator[Piece, None]:
         schema, wire = selection.schema, WireRows(selection.schema)
         statement = select_wire(self._engine.library.of(schema), wire, self._scope, selection)
-        async with self._reading() as connection:
+        connection = await self._take()
+        try:
             pieces = await connection.call(lambda raw: Pieces(_begun(raw), statement, wire), schema)
             try:
                 while piece := await connection.call(lambda _: pieces.next(), schema):
                     yield piece
             finally:
                 connection.leave(pieces.close)
+        finally:
+            self._give(connection)
 
     async def _read(self, job: Callable[[Raw], T], schema: EntitySchema | None = None) -> T:
-        async with self._reading() as connection:
+        connection = await self._take()
+        try:
             return await connection.call(lambda raw: job(_begun(raw)), schema)
+        finally:
+            self._give(connection)
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Connection]:
-        """The connection of this transaction, taken when it is first needed."""
+    async def _take(self) -> Connection:
+        """The connection of this transaction, which is lent to it when it is first needed."""
         if self._connection is None:
             self._connection = await self._engine.readers.take(self._scope.tenant_id)
-        yield self._connection
+        return self._connection
+
+    def _give(self, connection: Connection) -> None:
+        """It is kept until the end, for its moment."""
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -142,6 +149,16 @@ class SqliteReader:
 
     async def commit(self) -> None:
         """Nothing was written."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                await self.commit()
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let go of the moment."""
@@ -161,14 +178,15 @@ class SqliteTransaction(SqliteReader):
         self._writing = False
         self._failed = False
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Connection]:
+    async def _take(self) -> Connection:
         """Its own writes are there to read; before the first of them, what is committed."""
         if self._writing:
-            yield self._engine.writer.connection
-        else:
-            async with self._engine.readers.lent(self._scope.tenant_id) as connection:
-                yield connection
+            return self._engine.writer.connection
+        return await self._engine.readers.take(self._scope.tenant_id)
+
+    def _give(self, connection: Connection) -> None:
+        if connection is not self._engine.writer.connection:
+            self._engine.readers.give(self._scope.tenant_id, connection)
 
     async def lock(self) -> int:
         if self._head is None:
