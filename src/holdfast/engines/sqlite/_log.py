@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -137,6 +138,12 @@ def _uuid(value: bytes | None) -> UUID | None:
     return None if value is None else uuid_of(value)
 
 
+@lru_cache(maxsize=1_024)
+def _fields(names: tuple[str, ...]) -> str:
+    """The same few lists of names come again and again."""
+    return orjson.dumps(names).decode()
+
+
 def _change_values(change: Change) -> list[Any]:
     return [
         change.tenant_id.bytes,
@@ -145,8 +152,8 @@ def _change_values(change: Change) -> list[Any]:
         change.format,
         change.entity,
         change.row_id.bytes,
-        change.op.value,
-        orjson.dumps(change.fields).decode(),
+        change.op._value_,
+        _fields(change.fields),
         change.version,
         _bytes(change.actor),
         change.device,

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Overtaken(StaleVersion):
+    """Another process has written in this tenant meanwhile."""
+
+
 class SqliteReader:
     """A transaction that only reads. See `holdfast.engines.port.Transaction`."""
 
@@ -193,22 +197,24 @@ class SqliteTransaction(SqliteReader):
             if not self._writing:
                 self._turn = await self._engine.take_turn(self._scope.tenant_id)
                 if self._engine.is_contended(self._scope.tenant_id):
-                    await self._begin_writing()
+                    await self._write(_nothing)
             if self._writing:
-                await self._engine.writer.connection.call(_mark_flush)
+                await self._write(_mark_flush)
             self._head = (await self.marks()).head
         return (await self.marks()).head if self._writing else self._head
 
-    async def _begin_writing(self) -> None:
+    async def _write(self, job: Callable[[Raw], T]) -> T:
+        """What `job` makes of the connection that writes. The first of them begins to write, in the same trip to the thread."""
         if self._writing:
-            return
-        head = await self._engine.writer.begin(
-            partial(_first_write, self._scope, flush=self._head is not None)
-        )
-        self._writing = True
-        if self._head not in {None, head}:
+            return await self._engine.writer.connection.call(job)
+        first = partial(_first, self._scope, self._head, job)
+        try:
+            result = await self._engine.writer.begin(first)
+        except _Overtaken:
             self._engine.contend(self._scope.tenant_id)
-            raise StaleVersion("another process has written in this tenant meanwhile")
+            raise
+        self._writing = True
+        return result
 
     async def write(self, batch: Batch) -> None:
         for write in batch.writes:
@@ -217,10 +223,7 @@ class SqliteTransaction(SqliteReader):
         if not batch.writes and batch.head is None:
             return
         try:
-            await self._begin_writing()
-            await self._engine.writer.connection.call(
-                partial(_write, self._engine.library.of, self._scope, batch)
-            )
+            await self._write(partial(_write, self._engine.library.of, self._scope, batch))
         except BaseException:
             self._failed = True
             raise
@@ -231,10 +234,8 @@ class SqliteTransaction(SqliteReader):
 
     async def maintain(self, job: Callable[[Raw], T]) -> T:
         """Do what only maintenance does, alone in the file."""
-        await self._begin_writing()
-        connection = self._engine.writer.connection
-        await connection.call(_mark_flush)
-        return await connection.call(job)
+        await self._write(_mark_flush)
+        return await self._write(job)
 
     async def commit(self) -> None:
         """Make it last. Raises ReferenceMissing."""
@@ -277,12 +278,17 @@ def _mark_flush(raw: Raw) -> None:
     raw.execute(_log.BEGIN_FLUSH)
 
 
-def _first_write(scope: Scope, raw: Raw, *, flush: bool) -> int | None:
-    """Within the transaction that has just begun; returns the head of a flush."""
-    if not flush:
-        return None
-    _mark_flush(raw)
-    return _log.read_marks(raw, scope).head
+def _first(scope: Scope, head: int | None, job: Callable[[Raw], T], raw: Raw) -> T:
+    """The first that a transaction does which has just begun to write; a flush, if the head is still what it was."""
+    if head is not None:
+        _mark_flush(raw)
+        if _log.read_marks(raw, scope).head != head:
+            raise _Overtaken
+    return job(raw)
+
+
+def _nothing(raw: Raw) -> None:
+    """What a transaction does that is only to be alone."""
 
 
 def _commit(raw: Raw) -> None:
