@@ -210,14 +210,14 @@ def markdown(figures: Sequence[Figure], facts: dict[str, str]) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in facts.items())
     lines = [
         f"Made by `python -m benchmarks.sqlite` on: {machine}.\n",
-        "| µs, wall (CPU) | " + " | ".join(TARGETS) + " | port ÷ by hand | session ÷ by hand |",
+        "| µs, wall (CPU) | " + " | ".join(TARGETS) + " | CPU: port ÷ by hand | session ÷ by hand |",
         "|---|" + "---:|" * (len(TARGETS) + 2),
     ]
     for operation in dict.fromkeys(figure.operation for figure in figures):
         found = {figure.target: figure for figure in figures if figure.operation == operation}
         shown = [f"{found[t].wall:.1f} ({found[t].cpu:.1f})" if t in found else "" for t in TARGETS]
-        hand = found["by hand"].wall
-        ratios = [f"{found[t].wall / hand:.2f}" if t in found else "" for t in TARGETS[1:]]
+        hand = found["by hand"].cpu
+        ratios = [f"{found[t].cpu / hand:.2f}" if t in found else "" for t in TARGETS[1:]]
         lines.append(f"| {operation} | {' | '.join([*shown, *ratios])} |")
     return "\n".join(lines) + "\n"
 

@@ -144,6 +144,7 @@ class SqliteEngine:
 
     async def position(self) -> Position:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
+        self._medium.demand_same()
         async with self.readers.lent(REALM_TENANT) as connection:
             return Position(*await connection.call(_position))
 
@@ -155,6 +156,7 @@ class SqliteEngine:
 
     async def ping(self) -> None:
         """See the port."""
+        self._medium.demand_same()
         async with self.readers.lent(REALM_TENANT) as connection:
             await connection.call(_position)
 
