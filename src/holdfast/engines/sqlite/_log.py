@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
-from holdfast.engines.port import Batch, Marks
+from holdfast.engines.port import Batch, HistoryKey, Marks, Pruned
 from holdfast.engines.sqlite._names import CHANGES, HEADS, HISTORY, MEDIUM, TOMBSTONES
 from holdfast.engines.sqlite._statements import in_portions, places
 from holdfast.engines.sqlite._values import instant, microseconds, uuid_of
@@ -32,6 +32,11 @@ _RAISE_HORIZON = (
     f"""update {HEADS} set horizon = max(horizon, min(?, head)) where tenant_id = ? returning horizon"""
 )
 _COLLECT = f"delete from {TOMBSTONES} where tenant_id = ? and number <= ?"
+_HISTORY_PAGE = f"""select entity, row_id, number, field from {HISTORY}
+ where tenant_id = ? and (entity, row_id, number, field) > (?, ?, ?, ?)
+ order by entity, row_id, number, field limit ?"""
+_PRUNE_HISTORY = f"""delete from {HISTORY}
+ where tenant_id = ? and entity = ? and row_id = ? and number = ? and field = ?"""
 
 BEGIN_WRITING = f"update {MEDIUM} set moment = moment + 1"
 """Each transaction that writes raises the moment: what a copy that is taken back betrays itself by."""
@@ -106,6 +111,21 @@ def collect(raw: Raw, tenant_id: UUID, horizon: int) -> int:
     """Raise the horizon and remove the tombstones at or below it; returns how many."""
     found = raw.execute(_RAISE_HORIZON, [horizon, tenant_id.bytes]).fetchall()
     return raw.execute(_COLLECT, [tenant_id.bytes, found[0][0] if found else 0]).rowcount
+
+
+def prune_history(raw: Raw, tenant_id: UUID, upto: int, after: HistoryKey | None, limit: int) -> Pruned:
+    """Remove, of the next old values, those at or below `upto` and the horizon."""
+    tenant = tenant_id.bytes
+    found = raw.execute(_MARKS, [tenant]).fetchone()
+    reached = min(upto, Marks(*found).horizon) if found else 0
+    start = (after.entity, after.row_id.bytes, after.number, after.field) if after else ("", b"", 0, "")
+    page = raw.execute(_HISTORY_PAGE, [tenant, *start, limit]).fetchall()
+    gone = [key for key in page if key[2] <= reached]
+    raw.executemany(_PRUNE_HISTORY, ([tenant, *key] for key in gone))
+    if len(page) < limit:
+        return Pruned(len(gone), None)
+    entity, row_id, number, field = page[-1]
+    return Pruned(len(gone), HistoryKey(entity, UUID(bytes=row_id), number, field))
 
 
 def forget(raw: Raw, tenant_id: UUID, tables: Sequence[str]) -> None:

@@ -13,7 +13,17 @@ from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from holdfast.engines.port import Capability, Inspection, Limits, Plan, Position, R, Row
+from holdfast.engines.port import (
+    Capability,
+    HistoryKey,
+    Inspection,
+    Limits,
+    Plan,
+    Position,
+    Pruned,
+    R,
+    Row,
+)
 from holdfast.engines.sqlite import _log
 from holdfast.engines.sqlite._ddl import statements
 from holdfast.engines.sqlite._inspect import inspect_file
@@ -141,6 +151,21 @@ class SqliteEngine:
         """See the port."""
         async with SqliteTransaction(self, Scope.system(tenant_id, reason="collect tombstones")) as tx:
             return await tx.maintain(lambda raw: _log.collect(raw, tenant_id, horizon))
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port."""
+        async with self._writing(Scope.system(tenant_id, reason="prune the history")) as tx:
+            return await tx.maintain(lambda raw: _log.prune_history(raw, tenant_id, upto, after, limit))
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """This engine keeps no plans."""
+        raise NotSupported("the SQLite engine has no compiled plans")
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """This engine keeps no plans."""
+        raise NotSupported("the SQLite engine has no compiled plans")
 
     async def position(self) -> Position:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
