@@ -156,7 +156,7 @@ class SqliteEngine:
         self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
     ) -> Pruned:
         """See the port."""
-        async with self._writing(Scope.system(tenant_id, reason="prune the history")) as tx:
+        async with SqliteTransaction(self, Scope.system(tenant_id, reason="prune the history")) as tx:
             return await tx.maintain(lambda raw: _log.prune_history(raw, tenant_id, upto, after, limit))
 
     async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
