@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Batch, HistoryKey, Marks, Pruned
 from holdfast.engines.sqlite._names import CHANGES, HEADS, HISTORY, MEDIUM, TOMBSTONES
 from holdfast.engines.sqlite._statements import in_portions, places
-from holdfast.engines.sqlite._values import instant, microseconds
+from holdfast.engines.sqlite._values import instant, microseconds, uuid_of
 from holdfast.tenancy.scope import Scope
 
 _CHANGE = (
@@ -154,7 +155,13 @@ def _bytes(value: UUID | None) -> bytes | None:
 
 
 def _uuid(value: bytes | None) -> UUID | None:
-    return None if value is None else UUID(bytes=value)
+    return None if value is None else uuid_of(value)
+
+
+@lru_cache(maxsize=1_024)
+def _fields(names: tuple[str, ...]) -> str:
+    """The same few lists of names come again and again."""
+    return orjson.dumps(names).decode()
 
 
 def _change_values(change: Change) -> list[Any]:
@@ -165,8 +172,8 @@ def _change_values(change: Change) -> list[Any]:
         change.format,
         change.entity,
         change.row_id.bytes,
-        change.op.value,
-        orjson.dumps(change.fields).decode(),
+        change.op._value_,
+        _fields(change.fields),
         change.version,
         _bytes(change.actor),
         change.device,
@@ -178,11 +185,11 @@ def _change_values(change: Change) -> list[Any]:
 def _change(record: Sequence[Any]) -> Change:
     tenant, number, end, format_, entity, row_id, op, fields, version, actor, device, at, commitment = record
     return Change(
-        tenant_id=UUID(bytes=tenant),
+        tenant_id=uuid_of(tenant),
         number=number,
         flush_end=end,
         entity=entity,
-        row_id=UUID(bytes=row_id),
+        row_id=uuid_of(row_id),
         op=Operation(op),
         fields=tuple(orjson.loads(fields)),
         version=version,
@@ -200,7 +207,7 @@ def _old_value_values(old: OldValue) -> list[Any]:
 
 def _old_value(record: Sequence[Any]) -> OldValue:
     entity, row_id, number, field, value, owner = record
-    return OldValue(entity, UUID(bytes=row_id), number, field, value, _uuid(owner))
+    return OldValue(entity, uuid_of(row_id), number, field, value, _uuid(owner))
 
 
 def _tombstone_values(grave: Tombstone) -> list[Any]:
@@ -209,4 +216,4 @@ def _tombstone_values(grave: Tombstone) -> list[Any]:
 
 def _tombstone(record: Sequence[Any]) -> Tombstone:
     entity, row_id, number, owner, device = record
-    return Tombstone(entity, UUID(bytes=row_id), number, _uuid(owner), device)
+    return Tombstone(entity, uuid_of(row_id), number, _uuid(owner), device)
