@@ -46,6 +46,7 @@ Key = tuple[str, str]
 """A table and a row's id as devices spell it."""
 Lost = Literal["pull", "push", "ack"]
 
+_tag_of = CursorTag.of  # as it is, whatever a mistake makes of it
 _ODD = 11
 _EDGES: dict[str, list[Any]] = {
     "text": ["", "a", "\u00e4\u0301", "\U0001f600", "\u2028\"\\'", "null", " "],
@@ -125,7 +126,7 @@ class World:
         self.users = {name: uuid5(NAMES, f"{name} {example}") for name in ("ann", "bob")}
         self.roles = {"ann": Role.OWNER, "bob": Role.MEMBER}
         self.life = uuid5(NAMES, f"epoch {example}")
-        self._tags_had = {CursorTag.of(SECRET, self.tenant, user, self.life) for user in self.users.values()}
+        self._tags_had = {_tag_of(SECRET, self.tenant, user, self.life) for user in self.users.values()}
         self.random = random.Random(example)
         stores = [
             Store(each, CATALOG, cursor_secret=SECRET, clock=self.clock)
@@ -511,7 +512,7 @@ class World:
         """One whose cursors nobody takes for those of an earlier one: by chance, one tag in 4,095 is as another."""
         while True:
             life = uuid5(self.life, str(self.tokens))
-            tags = {CursorTag.of(SECRET, self.tenant, user, life) for user in self.users.values()}
+            tags = {_tag_of(SECRET, self.tenant, user, life) for user in self.users.values()}
             if not tags & self._tags_had:
                 self._tags_had |= tags
                 return life
