@@ -27,11 +27,11 @@ from holdfast.engines.port import (
 from holdfast.engines.sqlite import _log
 from holdfast.engines.sqlite._ddl import statements
 from holdfast.engines.sqlite._inspect import inspect_file
-from holdfast.engines.sqlite._names import LEDGER, MEDIUM, is_realm, table_name
+from holdfast.engines.sqlite._names import LEDGER, is_realm, table_name
 from holdfast.engines.sqlite._statements import Library
 from holdfast.engines.sqlite.connections import Connection, Raw, Readers, Writer
 from holdfast.engines.sqlite.files import Medium
-from holdfast.engines.sqlite.location import Location
+from holdfast.engines.sqlite.location import Location, read_position
 from holdfast.engines.sqlite.transaction import SqliteReader, SqliteTransaction
 from holdfast.errors import Busy, NotSupported
 from holdfast.model.schema import EntitySchema
@@ -171,7 +171,7 @@ class SqliteEngine:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
         self._medium.demand_same()
         async with self.readers.lent(REALM_TENANT) as connection:
-            return Position(*await connection.call(_position))
+            return await connection.call(read_position)
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""
@@ -183,7 +183,7 @@ class SqliteEngine:
         """See the port."""
         self._medium.demand_same()
         async with self.readers.lent(REALM_TENANT) as connection:
-            await connection.call(_position)
+            await connection.call(read_position)
 
     async def facts(self) -> dict[str, Any]:
         """What `status` prints: versions and the connections."""
@@ -214,8 +214,3 @@ def _apply(steps: Sequence[Step], revision: str, checksum: str, raw: Raw) -> Non
 
 def _ledger(raw: Raw) -> list[tuple[str, str]]:
     return raw.execute(f"select revision, checksum from {LEDGER}").fetchall()
-
-
-def _position(raw: Raw) -> tuple[str, int]:
-    medium, moment = raw.execute(f"select medium, moment from {MEDIUM}").fetchone()
-    return f"sqlite:{medium}", moment
