@@ -206,9 +206,9 @@ async def bring_up(
     database: Database, packs: Sequence[Pack], catalog: Catalog, tell: Tell = silent
 ) -> list[str]:
     """Make the roles and apply what is pending, as far as the logins allow; returns the revisions applied."""
-    if database.admin_url is None:
+    if not database.may_change or database.engine == "memory":
         return []
-    tell("Checking roles and migrations.")
+    tell("Checking roles and migrations." if database.logins else "Checking migrations.")
     await make_roles(database)
     engine = await open_engine(database.url, logins=database.logins, pool_size=2)
     try:
@@ -224,7 +224,7 @@ async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
     """
     packs = (*own_packs(), *load_packs(settings.packs))
     async with reach_database(settings, make=True, tell=tell) as database:
-        if database.engine == "postgresql" and database.admin_url is None:
+        if not database.may_change:
             raise ConfigurationError(
                 "Changing the schema needs an administrator's login.",
                 where="DATABASE_ADMIN_URL",

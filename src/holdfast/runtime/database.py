@@ -45,6 +45,11 @@ class Database:
     """The runtime's login as it was given; None where Holdfast makes it."""
     passwords: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def may_change(self) -> bool:
+        """Whether the schema can be changed with what was given. Only PostgreSQL asks for a login of its own for that."""
+        return self.engine != "postgresql" or self.admin_url is not None
+
     def __repr__(self) -> str:
         return f"Database(engine={self.engine!r}, embedded={self.embedded})"
 
@@ -71,6 +76,10 @@ async def reach_database(
     """
     if settings.engine == "memory":
         yield Database("memory", "memory://")
+    elif settings.engine != "postgresql":
+        url = settings.database_url or settings.database_admin_url
+        assert url is not None  # noqa: S101 (without one, the database is embedded)
+        yield Database(settings.engine, url.text)
     elif not settings.embedded:
         yield _own_database(settings, make=make)
     else:
