@@ -7,10 +7,8 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
-
-import httpx
 
 from holdfast.client.changes import (
     MOST_ROWS,
@@ -28,6 +26,9 @@ from holdfast.client.problems import is_passing, problem_of
 from holdfast.client.tokens import TokenKeeper, Tokens
 from holdfast.client.transport import Headers, Patience, Transport, unreachable
 from holdfast.errors import HoldfastError, InvalidInput, NotAuthenticated, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 _DEVICE: Final = re.compile(r"[!-~]([ -~]{0,62}[!-~])?\Z", re.ASCII)
 _ROOT: Final = "/api/v1"
@@ -60,8 +61,11 @@ class Client:
         """
         if device is not None and not _DEVICE.match(device):
             raise InvalidInput("a device is named in 1 to 64 printable ASCII characters", where="device")
+        # Here and not above: where rich is installed, httpx loads it, for a command line of its own.
+        from httpx import AsyncClient
+
         self._patience = patience or Patience()
-        self._http = httpx.AsyncClient(
+        self._http = AsyncClient(
             base_url=url.rstrip("/") + _ROOT,
             transport=transport,
             timeout=self._patience.request,
@@ -226,8 +230,10 @@ class Client:
             failures += 1
 
     async def _stream(self, who: Headers) -> AsyncGenerator[int, None]:
+        from httpx import Timeout, TransportError
+
         headers = {**who, "accept": "text/event-stream"}
-        timeout = httpx.Timeout(self._patience.request, read=_SILENCE)
+        timeout = Timeout(self._patience.request, read=_SILENCE)
         try:
             async with self._http.stream("GET", "/sync/events", headers=headers, timeout=timeout) as answer:
                 if not answer.is_success:
@@ -235,7 +241,7 @@ class Client:
                     raise _refused(answer)
                 async for number in read_heads(answer.aiter_lines()):
                     yield number
-        except httpx.TransportError as error:
+        except TransportError as error:
             raise unreachable(error) from None
 
     # -- everything else ------------------------------------------------------------------------------------------

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import orjson
 
 from holdfast.errors import (
@@ -24,6 +23,9 @@ from holdfast.errors import (
     TooLarge,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 _BY_STATUS: dict[int, type[HoldfastError]] = {
     401: NotAuthenticated,

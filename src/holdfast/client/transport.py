@@ -7,13 +7,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import orjson
 
 from holdfast.client.problems import is_passing, problem_of
 from holdfast.errors import HoldfastError, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 _LONGEST_DELAY: Final = 60.0
 Headers = Mapping[str, str]
@@ -99,12 +101,14 @@ class Transport:
     async def _try(
         self, method: str, path: str, content: bytes | None, headers: Headers, seconds: float
     ) -> Any:
+        from httpx import TransportError
+
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._http.request(method, path, content=content, headers=headers)
         except TimeoutError:
             return _Failed(Unavailable("the server did not answer in time"), 0, passing=True)
-        except httpx.TransportError as error:
+        except TransportError as error:
             return _Failed(unreachable(error), 0, passing=True)
         if not answer.is_success:
             return _Failed(problem_of(answer), answer.status_code, is_passing(answer))
