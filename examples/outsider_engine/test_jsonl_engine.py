@@ -21,7 +21,7 @@ from jsonl_engine.lines import line_of
 class JsonlHarness(Harness):
     """A file for each engine."""
 
-    lock_timeout = 0.3
+    lock_timeout = 2.0  # a disk that others use too may be slow
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Self
 from uuid import UUID
@@ -14,11 +15,13 @@ from holdfast.engines.port import (
     Batch,
     Capability,
     EntitySchema,
+    HistoryKey,
     Inspection,
     Isolation,
     Limits,
     Plan,
     Position,
+    Pruned,
     R,
     Row,
     RowWrite,
@@ -41,6 +44,7 @@ from jsonl_engine.state import (
     TenantState,
     check_members_gone,
     check_references,
+    key_of,
     members_of,
     memberships,
     replayed,
@@ -186,6 +190,42 @@ class JsonlEngine:
             self.journal.append({"tenant": str(tenant_id), "horizon": after.marks.horizon})
             self._tenants[tenant_id] = after
         return len(before.tombstones) - len(after.tombstones)
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port. What stood in earlier lines goes as well: the tenant's lines become one, of what stands."""
+        before = self.tenant(tenant_id)
+        reached = min(upto, before.marks.horizon)
+        keys = sorted(map(key_of, before.old_values), key=astuple)
+        page = [key for key in keys if after is None or astuple(key) > astuple(after)][:limit]
+        gone = {key for key in page if key.number <= reached}
+        if gone:
+            self._condense(tenant_id, before.pruned(gone))
+        return Pruned(len(gone), page[-1] if len(page) == limit else None)
+
+    def _condense(self, tenant_id: UUID, state: TenantState) -> None:
+        writes = [
+            RowWrite(self.schemas[name], row_id, stored.row, 0, stored.salt)
+            for name, table in state.tables.items()
+            for row_id, stored in table.items()
+        ]
+        graves = list(state.tombstones.values())
+        whole = Batch(writes, state.changes, state.old_values, state.marks.head, graves)
+        lines = [
+            line_of(tenant_id, [whole]),
+            {"tenant": str(tenant_id), "horizon": state.marks.horizon},
+        ]
+        self.journal.rewrite(lambda line: line.get("tenant") != str(tenant_id), lines)
+        self._tenants[tenant_id] = state
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """A capability that this engine lacks."""
+        raise NotSupported("this engine has no compiled plans")
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """A capability that this engine lacks."""
+        raise NotSupported("this engine has no compiled plans")
 
     async def position(self) -> Position:
         """See the port."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -62,14 +62,16 @@ class Journal:
             raise Unavailable(f"the journal cannot be written: {error.strerror}") from None
         self.lines += 1
 
-    def rewrite(self, keep: Callable[[Line], bool]) -> None:
-        """Leave lines out for good: a new file takes the place of the old one, at once or not at all."""
+    def rewrite(self, keep: Callable[[Line], bool], more: Sequence[Line] = ()) -> None:
+        """Leave lines out for good, and put `more` behind those that stay: a new file takes the place of the old one, at once
+        or not at all.
+        """
         self._demand_whole()
         aside = self.path.with_name(f"{self.path.name}.new")
         aside.unlink(missing_ok=True)
         handle = _open(aside)
         try:
-            kept = [line for line in self.read() if keep(line)]
+            kept = [*(line for line in self.read() if keep(line)), *more]
             header = _header(handle, self._header["medium"], self.lines - len(kept))
             _write(handle, _text(header) + b"".join(map(_text, kept)))
             aside.replace(self.path)

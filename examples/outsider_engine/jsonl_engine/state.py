@@ -18,6 +18,7 @@ from holdfast.engines.port import (
     Batch,
     Change,
     EntitySchema,
+    HistoryKey,
     Marks,
     OldValue,
     Row,
@@ -51,6 +52,15 @@ class TenantState:
         reached = max(self.marks.horizon, min(horizon, self.marks.head))
         left = {key: grave for key, grave in self.tombstones.items() if grave.number > reached}
         return replace(self, marks=Marks(self.marks.head, reached), tombstones=left)
+
+    def pruned(self, gone: set[HistoryKey]) -> TenantState:
+        """Without these old values."""
+        return replace(self, old_values=tuple(old for old in self.old_values if key_of(old) not in gone))
+
+
+def key_of(old: OldValue) -> HistoryKey:
+    """An old value's place in the history."""
+    return HistoryKey(old.entity, old.row_id, old.number, old.field)
 
 
 def may_see(schema: EntitySchema, row: Row, scope: Scope) -> bool:

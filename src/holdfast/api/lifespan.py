@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from holdfast.api.dependencies import attach
 from holdfast.model.pack import Pack
 from holdfast.runtime.assembly import open_platform
+from holdfast.runtime.database import is_development, is_new_file
 from holdfast.runtime.settings import load_settings
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -33,8 +34,8 @@ def lifespan(
     name are known to the command line too.
 
     An application with a lifespan of its own enters it there: `async with lifespan(…)(app): …`. `serving` also does what a
-    server does besides answering: it removes what has expired, and witnesses where the database stands. Several processes
-    may do so at once.
+    server does besides answering: it witnesses where the database stands. Several processes may do so at once. Jobs are a
+    worker's: `holdfast worker` beside the application.
     """
 
     @asynccontextmanager
@@ -42,9 +43,8 @@ def lifespan(
         settings = load_settings().changed(
             "lifespan(…)", database_url=url, home=None if home is None else str(home)
         )
-        async with open_platform(
-            settings, packs=packs, make=settings.development, serving=serving
-        ) as platform:
+        make = is_development(settings) or is_new_file(settings)
+        async with open_platform(settings, packs=packs, make=make, serving=serving) as platform:
             attach(app, platform)
             yield
 
