@@ -69,6 +69,22 @@ def test_the_store_and_the_login_are_used_alone() -> None:
             assert client.get("/api/v1/data/notebook/notes", headers=ada).status_code == 404
 
 
+def test_several_processes_serve_one_application() -> None:
+    with new_deployment() as deployment:
+        with served(deployment, "fastapi_store") as url:  # makes the store
+            assert httpx.get(f"{url}/notes", trust_env=False).status_code == 401
+        with served(deployment, "fastapi_store", "--workers", "2") as url:
+            added = deployment.run("users", "add", "ada@example.com", "--password-stdin", text=PASSWORD)
+            assert added.returncode == 0, added.stderr
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                ada = _signed_in(client, "ada")
+            for turn in range(12):  # each on a connection of its own, so that both take some
+                made = httpx.post(f"{url}/notes", json={"title": f"{turn:02}"}, headers=ada, trust_env=False)
+                assert made.status_code == 201, made.text
+            titles = httpx.get(f"{url}/notes", headers=ada, trust_env=False).json()
+            assert titles == [f"{turn:02}" for turn in range(12)]
+
+
 def _signed_in(client: httpx.Client, name: str) -> dict[str, str]:
     answer = client.post("/token", json={"email": f"{name}@example.com", "password": PASSWORD})
     assert answer.status_code == 200, answer.text

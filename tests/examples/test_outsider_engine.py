@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from holdfast.engines.port import Engine, EntitySchema, Row
+from holdfast.engines.port import Engine, EntitySchema, Marks, Row
 from holdfast.errors import Conflict, SchemaError
 from holdfast.model.steps import Step
 from holdfast.testing.conformance import Harness, World, first_revision
@@ -168,6 +168,22 @@ async def test_what_is_forgotten_is_not_in_the_file_either(path: Path) -> None:
         assert await engine.position() == after
 
 
+async def test_what_is_pruned_is_not_in_the_file_either(path: Path) -> None:
+    async with opened(path) as engine:
+        world = await populated(engine)
+        await engine.collect(world.tenant, 6)
+        assert b'"first"' in path.read_bytes()
+        before = await engine.position()
+        assert (await engine.prune_history(world.tenant, 6)).removed > 0
+        assert (await engine.position()).moment >= before.moment
+        assert b'"first"' not in path.read_bytes()
+        after = await everything(world)
+    async with opened(path) as engine:
+        again = World(OneFile(), engine, world.ann, world.bob, world.everyone, world.cleo, world.strangers)
+        assert await everything(again) == after
+        assert engine.tenant(world.tenant).marks == Marks(5, 5)
+
+
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
@@ -220,6 +236,6 @@ def test_all_of_holdfast_runs_on_it(tmp_path: Path) -> None:
             "api",
         }
         assert deployment.json("status")["database"]["engine"] == "jsonl"
-        with deployment.up() as up:
+        with deployment.up("--no-worker") as up:
             assert deployment.run("status").returncode != 0  # the server has the file
             assert up.end() == 0

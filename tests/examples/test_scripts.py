@@ -48,6 +48,12 @@ def test_in_memory(example: str) -> None:
 
 
 @examples
+def test_in_a_sqlite_file(example: str) -> None:
+    with new_deployment(DATABASE_URL="sqlite:///rows.db") as deployment:
+        assert [ran(deployment, example)] == blocks(example, "text")
+
+
+@examples
 def test_on_the_embedded_postgresql_and_again(example: str) -> None:
     with new_deployment() as deployment:
         assert [ran(deployment, example)] == blocks(example, "text")

@@ -46,9 +46,8 @@ class Witness:
 
     async def look(self) -> str | None:
         """Compare, begin a new epoch where the store went back, and remember where it stands. Returns why one was begun."""
-        before = (
-            self._read()
-        )  # first: another process may witness a later moment while this one asks for its own
+        # The file first: another process may witness a later moment while this one asks for its own.
+        before = self._read()
         position = await self._store.engine.position()
         current = await self._epochs.current()
         why = _why_back(before, current.store, position)
