@@ -98,6 +98,8 @@ async def reach_database(
             _demand_file(settings)
         _look_at_file(settings)
         yield Database("sqlite", _given(settings))
+    elif settings.engine != "postgresql":
+        yield Database(settings.engine, _given(settings))
     elif not settings.embedded:
         yield _own_database(settings, make=make)
     elif guest:

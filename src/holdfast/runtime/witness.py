@@ -49,9 +49,11 @@ class Witness:
 
     async def look(self) -> str | None:
         """Compare, begin a new epoch where the store went back, and remember where it stands. Returns why one was begun."""
+        # The file first: another process may witness a later moment while this one asks for its own.
+        before = self._read()
         position = await self._store.engine.position()
         current = await self._epochs.current()
-        why = _why_back(self._read(), current.store, position)
+        why = _why_back(before, current.store, position)
         if why is not None:
             current = await self._epochs.begin(why)
             _log.warning(

@@ -109,3 +109,27 @@ async def test_what_is_written_before_a_look_does_not_hide_that_the_database_wen
     witness = Witness(tmp_path, made.store, made.epochs)
     assert await witness.look() == "the database went back in time"
     assert await witness.look() is None
+
+
+async def test_two_processes_that_look_at_once_take_one_another_for_no_restored_copy(
+    deployment: tuple[Deployment, Moved], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One asks where the store stands; before it reads the file, the other has witnessed a later moment."""
+    made, moved = deployment
+    first, second = (Witness(tmp_path, made.store, made.epochs) for _ in range(2))
+    await first.look()
+    before = (await made.epochs.current()).epoch
+    asked: list[str] = []
+
+    async def overtaken() -> Position:
+        if not asked:
+            asked.append("first")
+            found = await moved()
+            moved.position = Position("medium", 300)
+            await second.look()
+            return found
+        return await moved()
+
+    monkeypatch.setattr(made.engine, "position", overtaken)
+    assert await first.look() is None
+    assert (await made.epochs.current()).epoch == before
