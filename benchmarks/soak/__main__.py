@@ -1,4 +1,6 @@
-"""`python -m benchmarks.soak`: a server under load, then the state machines; exit code 1 where something grew or broke."""
+"""`python -m benchmarks.soak`: a server under load, the state machines, a million altered envelopes; exit code 1 where something
+grew or broke.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.soak.machines import soak_machines
+from benchmarks.soak.sealing import soak_sealing
 from benchmarks.soak.server import soak_server
 from holdfast.errors import HoldfastError
 
-PARTS = ("server", "machines")
+PARTS = ("server", "machines", "sealing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long each part runs (10)")
     parser.add_argument("--burst", type=float, default=1.0, help="seconds of load an operation and round (1)")
     parser.add_argument("--factor", type=int, default=10, help="how many times the usual examples (10)")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="server, machines (both)")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="server, machines, sealing (all)"
+    )
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped as well
     wrong: list[str] = []
@@ -31,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrong += _server(chosen.minutes * 60, chosen.burst)
         if "machines" in chosen.parts:
             wrong += soak_machines(seconds=chosen.minutes * 60, factor=chosen.factor, tell=_tell)
+        if "sealing" in chosen.parts:
+            wrong += soak_sealing(tell=_tell)
     except (BenchmarkError, HoldfastError) as error:
         wrong.append(str(error))
     _tell("\n".join(f"WRONG: {line}" for line in wrong) or "Nothing grew, nothing broke.")
