@@ -5,6 +5,7 @@ HOLDFAST_TEST_EXAMPLES makes it longer, as it does the state machines: times 100
 
 from __future__ import annotations
 
+import pickle
 import random
 import re
 import traceback
@@ -14,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from holdfast.crypto.blind import IndexRoot
 from holdfast.crypto.cipher import Allowance, ColumnCipher
 from holdfast.crypto.envelope import Suite, WrappingKey, key_id_of
 from holdfast.crypto.hierarchy import DataKey, KeyKind, KeyRecord, make_key, open_key
 from holdfast.crypto.providers.local import MemoryProvider
 from holdfast.crypto.recovery import make_code, open_kit
 from holdfast.crypto.secret import SecretKey
+from holdfast.crypto.signatures import Signer
 from holdfast.crypto.vault import OpenKeys
 from holdfast.errors import HoldfastError, Unreadable, WrongKey
 from holdfast.testing.clock import START
@@ -202,6 +205,26 @@ def test_no_error_tells_a_secret() -> None:
         quoted = re.findall(r"planted-secret|706c616e746564", told)
         assert not quoted, type(error).__name__
         assert error.hint
+
+
+def test_what_holds_a_key_is_not_pickled() -> None:
+    root = MemoryProvider()
+    secret, record = make_key(KeyKind.TENANT, tenant_id=TENANT, wrapper=root, at=START)
+    holders = [
+        secret,
+        root,
+        WrappingKey(secret),
+        DataKey(secret, record),
+        DataKey(secret, record).cipher(TABLE, COLUMN),
+        IndexRoot(secret, record),
+        IndexRoot(secret, record).index(TABLE, COLUMN, "unique"),
+        open_kit(make_code().parts),
+        Signer(secret),
+        OpenKeys({record.id: DataKey(secret, record)}),
+    ]
+    for holder in holders:
+        with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+            pickle.dumps(holder)
 
 
 def test_a_record_shows_no_wrap_and_a_key_no_bytes() -> None:

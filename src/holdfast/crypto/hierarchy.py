@@ -1,6 +1,7 @@
 """The keys below the root, as records: which there are, what wraps which, and what a wrap is bound to.
 
     root          in its provider, never here
+    ├─ signing    the store's, for certificates; wrapped by the root
     └─ tenant     wrapped by the root
        ├─ subject    one for each person who can be erased; wrapped by the tenant's
        │  └─ data       seals that person's fields, through a key derived for each column; wrapped by the subject's
@@ -17,12 +18,15 @@ import hmac
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from holdfast.crypto.cipher import Allowance, ColumnCipher
 from holdfast.crypto.envelope import Suite, Wrapper, unreadable
 from holdfast.crypto.recovery import RecoveryPublic, RecoverySecret
 from holdfast.crypto.secret import SecretKey, framed
+
+NO_TENANT: Final = UUID(int=0)
 
 
 class KeyKind(StrEnum):
@@ -32,6 +36,8 @@ class KeyKind(StrEnum):
     SUBJECT = "subject"
     DATA = "data"
     INDEX = "index"
+    SIGNING = "signing"
+    """The seed that signs certificates. The store's and no tenant's: wrapped by the root, under `NO_TENANT`."""
 
 
 class KeyState(StrEnum):

@@ -14,6 +14,7 @@ that many when the answer comes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ from holdfast.crypto.quota import SUBJECT_QUOTA, TENANT_QUOTA, Lease, Quota, nex
 from holdfast.crypto.recovery import RecoveryPublic
 from holdfast.errors import Busy, Conflict, Unreadable
 
+MOST_MESSAGES: Final = 2**20
 _TRIES: Final = 8
 """How often a lease or a new key is tried for when other processes are faster."""
 _TURNS: Final = 64
@@ -154,12 +156,21 @@ class Vault:
         self._roots: _Kept[tuple[IndexRoot, ...]] = _Kept(room, max_age, clock)
         self._current: _Kept[DataKey] = _Kept(room, max_age, clock)
         self._turns = [anyio.Lock() for _ in range(_TURNS)]
+        self._process = os.getpid()
 
     async def data_key(self, tenant_id: UUID, subject_id: UUID | None = None, *, messages: int) -> DataKey:
         """The key that seals for this person, or for the tenant at large, with so many messages reserved. Made where there is none.
 
-        Raises Conflict for a person who has been erased, Unavailable where the root or the records do not answer.
+        Raises Conflict for a person who has been erased, Unavailable where the root or the records do not answer, ValueError for
+        more than `MOST_MESSAGES` at once.
         """
+        if not 0 <= messages <= MOST_MESSAGES:
+            raise ValueError(f"At most {MOST_MESSAGES:,} messages are reserved at once.")
+        if (
+            self._process != os.getpid()
+        ):  # a fork shares its parent's lease, and would use it up a second time
+            self.lock()
+            self._process = os.getpid()
         quota = SUBJECT_QUOTA if subject_id else TENANT_QUOTA
         if (ready := self._reserved(tenant_id, subject_id, quota, messages)) is not None:
             return ready

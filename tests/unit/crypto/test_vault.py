@@ -176,6 +176,22 @@ async def test_whoever_comes_second_takes_the_firsts_record(world: World) -> Non
     assert len(late.records) == len(world.store.records)
 
 
+async def test_a_fork_does_not_use_its_parents_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = world.vault()
+    envelope = await sealed(vault)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert key_id_of(await sealed(vault)) == key_id_of(envelope)
+    assert world.store.records[key_id_of(envelope)].leased == 2**8 + 2**9
+
+
+async def test_more_than_any_flush_needs_is_a_mistake(world: World) -> None:
+    for messages in (-1, 2**20 + 1):
+        with pytest.raises(ValueError, match="At most"):
+            await world.vault().data_key(TENANT, PERSON, messages=messages)
+    assert not world.store.records
+    assert await world.vault().data_key(TENANT, PERSON, messages=2**20)
+
+
 async def test_endless_competition_ends_in_busy(world: World) -> None:
     class Contended(MemoryKeyStore):
         async def lease(self, tenant_id: UUID, key_id: bytes, lease: Lease) -> bool:
