@@ -6,12 +6,14 @@ Each page lists all there is of its kind: whatever is missing its sentence fails
 from __future__ import annotations
 
 import argparse
+import asyncio
 import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from typer.main import get_group
@@ -19,8 +21,9 @@ from typer.main import get_group
 import holdfast
 from holdfast.cli.main import app
 from holdfast.engines.memory.engine import MemoryEngine
-from holdfast.engines.port import Capability
+from holdfast.engines.port import Capability, Engine
 from holdfast.engines.postgres.engine import PostgresEngine
+from holdfast.engines.registry import open_engine
 from holdfast.errors import HoldfastError
 from holdfast.model import markers, policies
 from holdfast.model.markers import Marker
@@ -175,7 +178,10 @@ def _import_everything() -> None:
 
 def _tree(cls: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
     yield cls
-    for child in cls.__subclasses__():
+    # As they stand in their file; whichever files were imported first.
+    for child in sorted(
+        cls.__subclasses__(), key=lambda each: (each.__module__ != cls.__module__, each.__module__)
+    ):
         if child.__module__.startswith("holdfast."):
             yield from _tree(child)
 
@@ -185,7 +191,11 @@ def _tree(cls: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
 
 def capabilities() -> str:
     """Engine × capability, as the engines declare it and the conformance suite proves it."""
-    engines: dict[str, Any] = {"memory": MemoryEngine(), "PostgreSQL": PostgresEngine}
+    engines: dict[str, Any] = {
+        "PostgreSQL": PostgresEngine,
+        "SQLite": asyncio.run(_sqlite()),
+        "memory": MemoryEngine(),
+    }
     head = ("", *(f"`{name}`" for name in engines))
     rows = [
         ("isolates tenants by", *(engine.isolation.name.lower() for engine in engines.values())),
@@ -217,6 +227,13 @@ def capabilities() -> str:
             ]
         ),
     )
+
+
+async def _sqlite() -> Engine:
+    with TemporaryDirectory() as folder:
+        engine = await open_engine(f"sqlite:///{folder}/reference.db")
+        await engine.aclose()
+        return engine
 
 
 def _limit(limits: Any, name: str) -> str:

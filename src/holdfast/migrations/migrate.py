@@ -41,7 +41,9 @@ def revisions_of(packs: Sequence[Pack], catalog: Catalog) -> list[Revision]:
     """All revisions of these packs, in order."""
     folders = [pack.revisions for pack in packs if pack.revisions is not None]
     bare = [
-        (pack.name, [s for s in catalog if s.pack == pack.name]) for pack in packs if pack.revisions is None
+        (pack.name, [s for s in catalog if s.pack == pack.name])
+        for pack in packs
+        if pack.revisions is None and pack.entities
     ]
     return load_revisions(folders, bare)
 

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +17,10 @@ from uuid import UUID
 from holdfast.accounts.accounts import Accounts
 from holdfast.accounts.entities import User
 from holdfast.accounts.mail import FileMailSender
-from holdfast.engines.port import Engine
+from holdfast.engines.port import Capability, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
-    HoldfastError,
     IsolationTooWeak,
     MigrationsPending,
     Unavailable,
@@ -31,10 +29,21 @@ from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
+from holdfast.model.job import Job
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
-from holdfast.runtime.database import Database, Tell, make_roles, reach_database, silent
+from holdfast.runtime.database import (
+    Database,
+    Tell,
+    is_development,
+    is_new_file,
+    make_roles,
+    reach_database,
+    remember_development,
+    silent,
+)
 from holdfast.runtime.demo import demo_email
+from holdfast.runtime.jobs.known import jobs_of
 from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
@@ -45,9 +54,6 @@ from holdfast.store.store import Store
 from holdfast.sync.epochs import StoreEpochs
 from holdfast.sync.hub import Hub
 from holdfast.tenancy.scope import REALM_TENANT, Scope
-
-_SWEEP_SECONDS = 3_600
-_log = logging.getLogger("holdfast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,13 @@ class Platform:
     packs: tuple[Pack, ...]
     """The enabled packs; the platform's own are not among them."""
     version: str
+    development: bool
+    """Whether this is a store for trying things out: demo people may live in it."""
 
     @property
-    def development(self) -> bool:
-        """Whether this is a store for trying things out: demo people may live in it."""
-        return self.settings.development
+    def jobs(self) -> Mapping[str, Job]:
+        """What a worker does, by name: the platform's jobs and those of the packs."""
+        return jobs_of(self.packs)
 
     @property
     def catalog(self) -> Catalog:
@@ -114,40 +122,47 @@ async def open_platform(
     make: bool = False,
     serving: bool = False,
     checked: bool = True,
+    guest: bool = False,
     tell: Tell = silent,
 ) -> AsyncIterator[Platform]:
     """The deployment that the settings describe, open until the block ends.
 
     `packs` are enabled beside those of the settings. `make` brings the database up to the code first: server, roles and
-    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. Raises
+    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. A
+    `guest` uses an embedded database that another process keeps up, and never starts or stops it. Raises
     ConfigurationError, IsolationTooWeak, SchemaError and, unless `checked` is False, MigrationsPending.
     """
     settings = settings or load_settings()
     enabled = (*load_packs(settings.packs), *packs)
     everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
+    jobs_of(enabled)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            reach_database(settings, make=make, watch=serving, tell=tell)
+            reach_database(settings, make=make, watch=serving, guest=guest, tell=tell)
         )
         with _told_of(database):
             if make:
+                if serving and is_new_file(settings):
+                    await _make_file(database, settings)
                 await bring_up(database, everything, catalog, tell)
             logins = database.for_serving if serving else database.logins
             engine = await open_engine(database.url, logins=logins, pool_size=settings.pool_size)
         stack.push_async_callback(engine.aclose)
         _demand_isolation(engine, settings)
-        if database.engine == "memory":
+        if settings.forgets:
             await migrate.up(engine, everything, catalog)
         secrets = _secrets(settings)
         store = Store(engine, catalog, cursor_secret=secrets.cursor)
         stack.push_async_callback(store.flusher.drain)
-        accounts = _accounts(settings, store, secrets)
+        development = is_development(settings)
+        accounts = _accounts(settings, store, secrets, development=development)
         stack.push_async_callback(accounts.aclose)
         epochs = StoreEpochs(store)
         hub = Hub(store, secret=secrets.cursor, epoch=epochs, members=accounts.members_among)
         stack.push_async_callback(store.heads.aclose)
-        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, holdfast_version())
+        version = holdfast_version()
+        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, version, development)
         if checked:
             refuse_pending(await platform.revisions())
             await _reach_realm(platform)
@@ -157,27 +172,12 @@ async def open_platform(
 
 
 async def _serve_in_background(platform: Platform, stack: AsyncExitStack) -> None:
-    """What a server does besides answering: it tends the realm, and witnesses where the store stands, last at its end."""
-    tasks = [asyncio.create_task(_sweep_hourly(platform.accounts))]
-    if platform.store.engine.name != "memory":
+    """What a server does besides answering: it witnesses where the store stands, last at its end."""
+    if Capability.DURABLE in platform.store.engine.capabilities:
         witness = Witness(platform.settings.home, platform.store, platform.epochs)
         await witness.look()
         stack.push_async_callback(witness.last_look)
-        tasks.append(asyncio.create_task(witness.watch()))
-    for task in tasks:
-        stack.push_async_callback(_end, task)
-
-
-async def _sweep_hourly(accounts: Accounts) -> None:
-    """Delete what has run out in the realm. One that fails is tried again an hour later, like every other."""
-    while True:
-        try:
-            removed = await accounts.sweep()
-            if removed:
-                _log.info("%d expired rows of the realm removed", removed)
-        except HoldfastError as error:
-            _log.warning("expired rows of the realm were not removed: %s", error.code)
-        await asyncio.sleep(_SWEEP_SECONDS)
+        stack.push_async_callback(_end, asyncio.create_task(witness.watch()))
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -191,14 +191,15 @@ async def open_store(
 ) -> AsyncIterator[Store]:
     """A store until the block ends: `async with holdfast.open_store("memory://", packs=[PACK]) as store: …`.
 
-    Without `url` the settings decide, which lead to the embedded PostgreSQL of `home` where nothing else is said; there,
-    and in a store that forgets, the tables of `packs` are made when they are missing. `packs` come beside those that the
-    settings enable.
+    Without `url` the settings decide, which lead to the embedded PostgreSQL of `home` where nothing else is said; there, in a
+    new SQLite file, and in a store that forgets, the tables of `packs` are made when they are missing. `packs` come beside
+    those that the settings enable.
     """
     settings = load_settings().changed(
         "open_store(…)", database_url=url, home=None if home is None else str(home)
     )
-    async with open_platform(settings, packs=packs or (), make=settings.development) as platform:
+    make = is_development(settings) or is_new_file(settings)
+    async with open_platform(settings, packs=packs or (), make=make) as platform:
         yield platform.store
 
 
@@ -206,15 +207,22 @@ async def bring_up(
     database: Database, packs: Sequence[Pack], catalog: Catalog, tell: Tell = silent
 ) -> list[str]:
     """Make the roles and apply what is pending, as far as the logins allow; returns the revisions applied."""
-    if database.admin_url is None:
+    if not database.may_change or database.engine == "memory":
         return []
-    tell("Checking roles and migrations.")
+    tell("Checking roles and migrations." if database.logins else "Checking migrations.")
     await make_roles(database)
     engine = await open_engine(database.url, logins=database.logins, pool_size=2)
     try:
         return await migrate.up(engine, packs, catalog, progress=lambda line: tell(f"Migrating {line}."))
     finally:
         await engine.aclose()
+
+
+async def _make_file(database: Database, settings: Settings) -> None:
+    """A file that `up` makes is there to try things out with. That is noted before anything else is in it."""
+    engine = await open_engine(database.url, pool_size=1)
+    await engine.aclose()
+    remember_development(settings)
 
 
 async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
@@ -224,7 +232,7 @@ async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
     """
     packs = (*own_packs(), *load_packs(settings.packs))
     async with reach_database(settings, make=True, tell=tell) as database:
-        if database.engine == "postgresql" and database.admin_url is None:
+        if not database.may_change:
             raise ConfigurationError(
                 "Changing the schema needs an administrator's login.",
                 where="DATABASE_ADMIN_URL",
@@ -249,11 +257,7 @@ def _told_of(database: Database) -> Iterator[None]:
         yield
     except Unavailable as error:
         error.where = error.where or database.name
-        error.hint = error.hint or (
-            "`holdfast up` sets its logins again."
-            if database.embedded
-            else "Is it running, and do host, port, user and password hold?"
-        )
+        error.hint = error.hint or database.hint
         raise
 
 
@@ -280,16 +284,16 @@ def _demand_isolation(engine: Engine, settings: Settings) -> None:
         )
 
 
-def _accounts(settings: Settings, store: Store, secrets: Secrets) -> Accounts:
+def _accounts(settings: Settings, store: Store, secrets: Secrets, *, development: bool) -> Accounts:
     return Accounts(
         store,
         signing_key=secrets.signing_key,
         refresh_secret=secrets.refresh,
         mail=FileMailSender(settings.home / "mail"),
-        development=settings.development,
+        development=development,
     )
 
 
 def _secrets(settings: Settings) -> Secrets:
     """What signs tokens and cursors. A store that forgets has secrets that are forgotten."""
-    return passing_secrets() if settings.engine == "memory" else load_secrets(settings.home)
+    return passing_secrets() if settings.forgets else load_secrets(settings.home)

@@ -67,7 +67,7 @@ class Settings:
     )
     database_url: DatabaseUrl | None = _optional(
         "DATABASE_URL",
-        "The runtime's login to the database; without it, an embedded PostgreSQL in HOLDFAST_HOME is used.",
+        "The runtime's login to PostgreSQL, or sqlite:///file.db; without it, an embedded PostgreSQL in HOLDFAST_HOME is used.",
         values.database_url,
     )
     database_admin_url: DatabaseUrl | None = _optional(
@@ -110,6 +110,18 @@ class Settings:
         "How many connections to the database this process holds at most for the tenants' rows.",
         values.within(1, 1_000),
     )
+    history_days: int = _setting(
+        "HOLDFAST_HISTORY_DAYS",
+        "365",
+        "How many days the old values of rows are kept at least; devices and open conflicts keep what they need for longer.",
+        values.within(1, 36_500),
+    )
+    worker_silence: int = _setting(
+        "HOLDFAST_WORKER_SILENCE",
+        "30",
+        "After how many seconds without a sign of life a worker's jobs are taken over by another.",
+        values.within(3, 3_600),
+    )
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Setting → where its value came from; those left at their default are not in it."""
     unknown: tuple[str, ...] = field(default=(), repr=False)
@@ -127,9 +139,17 @@ class Settings:
         return url.engine if url else "postgresql"
 
     @property
+    def forgets(self) -> bool:
+        """Whether the store is gone when the process ends."""
+        url = self.database_url or self.database_admin_url
+        return url is not None and url.forgets
+
+    @property
     def development(self) -> bool:
-        """Whether this is a store for trying things out: the embedded one, or one that forgets."""
-        return self.embedded or self.engine == "memory"
+        """Whether this store is always one for trying things out: the embedded one, or one that forgets. A SQLite file is one
+        where this home says so: see `runtime.database.is_development`.
+        """
+        return self.embedded or self.forgets
 
     def changed(self, source: str, **texts: str | None) -> Settings:
         """The same with these settings given as text by `source`, such as an option of the command line."""

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from holdfast.engines.port import Inspection
+from holdfast.engines.port import Capability, Inspection
 from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime._guests import Guests, log_verification, remove_guests, remove_leftovers, welcome_guests
 from holdfast.runtime._verify_api import check_api
+from holdfast.runtime._verify_jobs import check_leases
 from holdfast.runtime._verify_rows import check_owners, check_round_trip, check_tenants
 from holdfast.runtime._verify_sync import check_devices
 from holdfast.runtime.assembly import Platform
@@ -96,7 +97,9 @@ async def check_schema(run: Verification) -> str:
     if wrong:
         raise Failed("; ".join(wrong))
     looked = [
-        f"{fact} {inspection.facts[fact]}" for fact in ("conditions", "orphans") if fact in inspection.facts
+        f"{fact} {inspection.facts[fact]}"
+        for fact in ("conditions", "orphans", "damage")
+        if fact in inspection.facts
     ]
     return ", ".join([f"{len(schemas)} tables as declared", *looked])
 
@@ -104,8 +107,9 @@ async def check_schema(run: Verification) -> str:
 async def check_grants(run: Verification) -> str:
     """Each role may do what it must, and nothing else."""
     schemas, inspection = await _inspect(run)
-    if run.platform.store.engine.name == "memory":
-        raise NotChecked("this engine has no roles")
+    engine = run.platform.store.engine
+    if Capability.ROW_SECURITY not in engine.capabilities:
+        raise NotChecked(f"not applicable: {engine.name} has no roles (it lacks {Capability.ROW_SECURITY})")
     wrong = [finding for finding in inspection.findings if _is_grant(finding)]
     if wrong:
         raise Failed("; ".join(wrong))
@@ -152,6 +156,11 @@ async def check_sync(run: Verification) -> str:
     return await check_devices(run.platform, run.need_guests())
 
 
+async def check_jobs(run: Verification) -> str:
+    """A throw-away job's lease is taken, kept and given back, and no second holder gets it; no job fails or waits in vain."""
+    return await check_leases(run.platform)
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("database", check_database),
     ("isolation level", check_isolation_level),
@@ -164,6 +173,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("isolation of owners", check_other_owner),
     ("login", check_login),
     ("sync", check_sync),
+    ("jobs", check_jobs),
     ("api", check_server),
 )
 

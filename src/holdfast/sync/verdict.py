@@ -19,7 +19,7 @@ from holdfast.engines.port import PlannedWrite, Stored, Write
 from holdfast.model.plain import encode_fields
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.wire import encode_wire, same_on_wire
-from holdfast.sync.base import MISSING, Base, Past, base_of, known_from, standing_at
+from holdfast.sync.base import MISSING, Base, Past, base_of, known_from, plain_value, standing_at
 from holdfast.sync.incoming import Incoming
 from holdfast.sync.merge import merge_field
 from holdfast.tenancy.scope import Scope
@@ -169,7 +169,7 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         pushed, current = row.values[name], stored.row[name]
         same = same_on_wire(declared.type, pushed, current)
         if not _is_edited(row, base, declared):
-            if not same and _still_has(pusher, row, ground, name):
+            if not same and _still_has(pusher, row, ground, declared):
                 kept[name] = _plain(declared, pushed)
             continue
         if same and not _counts(base, declared, current):
@@ -245,13 +245,21 @@ def _is_taken_over(row: Incoming, given: Mapping[str, Any] | None, declared: Fie
     return same_on_wire(declared.type, row.values[declared.name], given[declared.name])
 
 
-def _still_has(pusher: Pusher, row: Incoming, ground: Ground, name: str) -> bool:
+def _still_has(pusher: Pusher, row: Incoming, ground: Ground, declared: FieldSchema) -> bool:
     """Whether the device goes on from what it has sent once more, and so it has to be written down; not so where it has
-    pushed the row since, which makes this an old push.
+    pushed the row since, which makes this an old push, nor where its last pull says the same.
     """
-    listed = row.listed is None or name in row.listed
-    later = ground.past.after(pusher.pulled)
-    return listed and not any(is_pushed_by(change.device, pusher.device) for change in later)
+    name = declared.name
+    if (row.listed is not None and name not in row.listed) or _has_pushed_since(pusher, ground):
+        return False
+    current = None if ground.stored is None else ground.stored.row
+    given = standing_at(row.schema, current, ground.past, pusher.pulled, (name,))
+    return given is None or not same_on_wire(declared.type, row.values[name], given[name])
+
+
+def _has_pushed_since(pusher: Pusher, ground: Ground) -> bool:
+    """Whether the device has pushed the row behind the cursor that comes with this push: a new push would come with a later."""
+    return any(is_pushed_by(change.device, pusher.device) for change in ground.past.after(pusher.pulled))
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
@@ -355,7 +363,7 @@ def _refuse(
     verdict = Verdict(
         row.schema, row.row_id, reason=reason, rejected=reason is not None, is_open=reason is not None
     )
-    if ground.stored is not None and not ground.foreign:
+    if ground.stored is not None:
         if not _differs(row, ground.stored.row):
             return Verdict(row.schema, row.row_id)
         edited = _edits(pusher, row, ground)
@@ -395,7 +403,14 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.known_from(ground.past))
+    base = base_of(schema, row, ground.past, device=pusher.device, seen=pusher.known_from(ground.past))
+    if base.pulled is None or not _has_pushed_since(pusher, ground):
+        return base
+    # An old push that comes again: what the device had pushed before its cursor is no edit either.
+    had = {name: canonical(plain_value(schema, name, value)) for name, value in base.pulled.items()}
+    return replace(
+        base, said={name: base.said.get(name, frozenset()) | {plain} for name, plain in had.items()}
+    )
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:

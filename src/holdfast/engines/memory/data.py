@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Tombstone
-from holdfast.engines.port import Marks, Stored
+from holdfast.engines.port import HistoryKey, Marks, Stored
 
 Key = tuple[UUID, UUID]
 Grave = tuple[str, UUID]
@@ -65,3 +65,8 @@ class Data:
 def member(membership: Stored) -> tuple[UUID, UUID]:
     """Of which tenant who is a member."""
     return membership.row["tenant_id"], membership.row["user_id"]
+
+
+def key_of(value: OldValue) -> HistoryKey:
+    """An old value's place in the history."""
+    return HistoryKey(value.entity, value.row_id, value.number, value.field)

@@ -13,23 +13,27 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from holdfast.engines.admission import SHARE
 from holdfast.engines.port import (
     Body,
     BodyPage,
     Capability,
     GetPlan,
     GetTogetherPlan,
+    HistoryKey,
     Inspection,
     Limits,
     ListPlan,
     Outcome,
     Plan,
     Position,
+    Pruned,
     R,
     Row,
     RowWrite,
     WritePlan,
 )
+from holdfast.engines.postgres import pruning
 from holdfast.engines.postgres._ddl import ledger, statements
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
@@ -42,7 +46,7 @@ from holdfast.engines.postgres._statements import (
     texts_of,
 )
 from holdfast.engines.postgres._writes import outcomes_of, write_json
-from holdfast.engines.postgres.pool import SHARE, Pool
+from holdfast.engines.postgres.pool import Pool
 from holdfast.engines.postgres.provision import Logins
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
 from holdfast.errors import ConfigurationError, Forbidden, NotSupported, SchemaError, Unavailable
@@ -355,6 +359,28 @@ class PostgresEngine:
                 reached = await tx.connection.fetchval(_RAISE_HORIZON, tenant_id, horizon)
                 status = await tx.connection.execute(_COLLECT, tenant_id, reached or 0, timeout=_DAY_SECONDS)
         return int(status.rsplit(" ", 1)[1])
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port."""
+        scope = Scope.system(tenant_id, reason="prune the history")
+        async with self._begin(scope, "maintenance", read_only=False) as tx:
+            with translated():
+                await tx.connection.execute(_PRUNE)
+                return await pruning.prune_history(tx.connection, tenant_id, upto, after, limit)
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """See the port."""
+        async with self._reader() as connection:
+            return await pruning.stale_plans(connection, schemas)
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """See the port."""
+        async with self._as_owner() as connection:
+            with translated():
+                await connection.execute("set lock_timeout = '500ms'")
+                return await pruning.drop_plans(connection, names)
 
     async def position(self) -> Position:
         """See the port. Another cluster, timeline or database is another medium."""
