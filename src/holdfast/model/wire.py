@@ -58,7 +58,7 @@ def read_id(text: Any) -> UUID:
 
 def encode_wire_row(schema: EntitySchema, row: Mapping[str, Any]) -> dict[str, Wire]:
     """A row as a device holds it."""
-    return {field.name: encode_wire(field.type, row[field.name]) for field in wire_columns(schema)}
+    return {field.column: encode_wire(field.type, row[field.name]) for field in wire_columns(schema)}
 
 
 def encode_wire(kind: FieldType, value: Any) -> Wire:

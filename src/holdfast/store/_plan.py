@@ -138,11 +138,13 @@ def _journal(
     if new is None:
         plan.old_values.append(_last_salt(plan.head, write, salt, owner))
         plan.tombstones.append(
-            Tombstone(write.schema.name, write.row_id, plan.head, owner, planned.scope.device)
+            Tombstone(write.schema.stable_name, write.row_id, plan.head, owner, planned.scope.device)
         )
     plan.old_values.extend(
-        OldValue(write.schema.name, write.row_id, plan.head, name + PUSHED, value, owner)
-        for name, value in sorted(write.kept.items())
+        OldValue(write.schema.stable_name, write.row_id, plan.head, column + PUSHED, value, owner)
+        for column, value in sorted(
+            (_column(write.schema, name), value) for name, value in write.kept.items()
+        )
     )
     return Outcome(version, plan.head, row=new)
 
@@ -161,16 +163,16 @@ def _change(
     number: int, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes, version: int
 ) -> Change:
     write, scope = planned.write, planned.scope
-    fields = changed_fields(write.schema, old, new)
-    held = {} if new is None else {name: value_hash(_plain(write.schema, name, new[name])) for name in fields}
+    changed = changed_fields(write.schema, old, new)
+    held = {} if new is None else {f.column: value_hash(_plain(f, new[f.name])) for f in changed}
     return Change(
         tenant_id=scope.tenant_id,
         number=number,
         flush_end=number,
-        entity=write.schema.name,
+        entity=write.schema.stable_name,
         row_id=write.row_id,
         op=write.op,
-        fields=fields,
+        fields=tuple(declared.column for declared in changed),
         version=version,
         actor=scope.user_id,
         device=scope.device,
@@ -179,17 +181,25 @@ def _change(
     )
 
 
-def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tuple[str, ...]:
-    """The names of declared fields that differ, in byte order: all of them for a new row, none for a deleted one."""
+def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tuple[FieldSchema, ...]:
+    """The declared fields that differ, in byte order of their stable names: all of a new row, none of a deleted one."""
     if new is None:
         return ()
     return tuple(
-        sorted(
-            declared.name
-            for declared in schema.fields
-            if old is None or _differ(declared, old[declared.name], new[declared.name])
-        )
+        declared
+        for declared in _in_order(schema)
+        if old is None or _differ(declared, old[declared.name], new[declared.name])
     )
+
+
+def _in_order(schema: EntitySchema) -> list[FieldSchema]:
+    return sorted(schema.fields, key=lambda declared: declared.column)
+
+
+def _column(schema: EntitySchema, name: str) -> str:
+    """A field's stable name; what a device sent may name fields that are not there."""
+    declared = schema.by_name.get(name)
+    return name if declared is None else declared.column
 
 
 def _differ(declared: FieldSchema, old: Any, new: Any) -> bool:
@@ -200,20 +210,20 @@ def _differ(declared: FieldSchema, old: Any, new: Any) -> bool:
 
 
 def _old_values(number: int, schema: EntitySchema, old: Row, new: Row | None) -> list[OldValue]:
-    names = changed_fields(schema, old, new) if new is not None else sorted(f.name for f in schema.fields)
+    left = changed_fields(schema, old, new) if new is not None else _in_order(schema)
     owner = old[schema.owner] if schema.owner else None
     return [
-        OldValue(schema.name, old["id"], number, name, canonical(_plain(schema, name, old[name])), owner)
-        for name in names
-        if old[name] is not None or new is not None
+        OldValue(schema.stable_name, old["id"], number, f.column, canonical(_plain(f, old[f.name])), owner)
+        for f in left
+        if old[f.name] is not None or new is not None
     ]
 
 
 def _last_salt(number: int, deleted: Write, salt: bytes, owner: UUID | None) -> OldValue:
     """The row's salt goes where its values go, or the commitments of its changes could never be opened again."""
     kept = canonical(base64.b64encode(salt).decode())
-    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, kept, owner)
+    return OldValue(deleted.schema.stable_name, deleted.row_id, number, SALT_FIELD, kept, owner)
 
 
-def _plain(schema: EntitySchema, name: str, value: Any) -> Any:
-    return None if value is None else schema.by_name[name].type.encode(value)
+def _plain(declared: FieldSchema, value: Any) -> Any:
+    return None if value is None else declared.type.encode(value)

@@ -59,22 +59,22 @@ def read_row(
     schema: EntitySchema, entity: type[Entity], row_id: UUID, raw: Mapping[str, Any], *, created: bool
 ) -> Incoming:
     """What a device says of a row."""
-    listed = _listed(raw.get("_changed"))
+    listed = _listed(schema, raw.get("_changed"))
     row = Incoming(schema, row_id, created, listed=None if created else listed)
     if created:
         row.since = listed or frozenset()
-    row.sent = {f.name: raw[f.name] for f in wire_columns(schema) if f.name in raw and f.name != "id"}
+    row.sent = {f.name: raw[f.column] for f in wire_columns(schema) if f.column in raw and f.name != "id"}
     for declared in pushed_columns(schema):
-        if declared.name in raw:
-            _read_value(row, declared, raw[declared.name])
+        if declared.column in raw:
+            _read_value(row, declared, raw[declared.column])
     _validate(row, entity)
     return row
 
 
-def _listed(changed: Any) -> frozenset[str] | None:
+def _listed(schema: EntitySchema, changed: Any) -> frozenset[str] | None:
     if not isinstance(changed, str):
         return None
-    return frozenset(name for name in changed.split(",") if name) or None
+    return frozenset(schema.current_name(column) for column in changed.split(",") if column) or None
 
 
 def _read_value(row: Incoming, declared: FieldSchema, wire: Any) -> None:

@@ -30,14 +30,14 @@ def wire_row(schema: EntitySchema, alias: str) -> str:
     """An expression for the JSON text of a row, `MARK` before it where `respell` must finish it."""
     parts = [_marked(schema, alias)] if json_fields(schema) else []
     for index, field in enumerate(wire_columns(schema)):
-        lead = ("{" if index == 0 else ",") + f'"{field.name}":'
+        lead = ("{" if index == 0 else ",") + f'"{field.column}":'
         parts += [literal(lead), f"({_value(field, alias)})"]
     return " || ".join([*parts, literal("}")])
 
 
 def json_fields(schema: EntitySchema) -> list[str]:
-    """The fields that hold documents."""
-    return [field.name for field in schema.fields if isinstance(field.type, JsonType)]
+    """The columns that hold documents."""
+    return [field.column for field in schema.fields if isinstance(field.type, JsonType)]
 
 
 def respell(names: list[str], line: bytes) -> bytes:
@@ -51,7 +51,7 @@ def respell(names: list[str], line: bytes) -> bytes:
 
 def differs(field: FieldSchema, alias: str) -> str:
     """Whether a column holds something that a device does not assume of a field which it has just learnt of."""
-    column = f"{alias}.{quoted(field.name)}"
+    column = f"{alias}.{quoted(field.column)}"
     match field.type.kind:
         case "text" | "choice":
             condition = f"{column} <> ''"
@@ -76,7 +76,7 @@ def _marked(schema: EntitySchema, alias: str) -> str:
 
 
 def _value(field: FieldSchema, alias: str) -> str:
-    column = f"{alias}.{quoted(field.name)}"
+    column = f"{alias}.{quoted(field.column)}"
     text = _text(field.type, column)
     if text is None:
         return json_text(field.type, column)
