@@ -37,16 +37,16 @@ def diff(old: Iterable[EntitySchema], new: Iterable[EntitySchema]) -> Difference
 
 def in_reference_order(schemas: Iterable[EntitySchema]) -> list[EntitySchema]:
     """The same schemas, each behind those it refers to."""
-    waiting = {schema.name: schema for schema in schemas}
+    waiting = {schema.stable_name: schema for schema in schemas}
     ordered: list[EntitySchema] = []
     while waiting:
         ready = [
             s
             for s in waiting.values()
-            if all(r.table not in waiting or r.table == s.name for _, r in s.references)
+            if all(r.table not in waiting or r.table == s.stable_name for _, r in s.references)
         ]
         for schema in ready:
-            ordered.append(waiting.pop(schema.name))
+            ordered.append(waiting.pop(schema.stable_name))
         if not ready:
             raise NotSupported("references form a cycle", where=", ".join(waiting))
     return ordered

@@ -19,7 +19,15 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.diff import diff, first_steps
 from holdfast.model.pack import Pack
 from holdfast.model.schema import MEMBERS, FieldSchema
-from holdfast.model.steps import CreateEntity, CreatePlans, checksum, describe_step, replay, restore_step
+from holdfast.model.steps import (
+    CreateEntity,
+    CreatePlans,
+    Step,
+    checksum,
+    describe_step,
+    replay,
+    restore_step,
+)
 from holdfast.model.types import BooleanType
 from holdfast.packs.finance import PACK
 
@@ -72,9 +80,14 @@ def test_a_declaration_that_has_moved_on_is_told_field_by_field() -> None:
     assert isinstance(first, CreateEntity)
     extra = FieldSchema("seen", BooleanType())
     older = replace(first.schema, fields=(*first.schema.fields, extra))
-    revisions = [*others, Revision("finance_0001", "finance", "", (CreateEntity(older), *rest)), again]
+    rest = [step for step in (*rest, *again.steps) if not _is_of(step, first.schema.name)]
+    revisions = [*others, Revision("finance_0001", "finance", "", (CreateEntity(older), *rest))]
     with pytest.raises(SchemaError, match="seen is gone"):
         migrate.check_declared(revisions, CATALOG)
+
+
+def _is_of(step: Step, name: str) -> bool:
+    return isinstance(step, CreatePlans) and step.schema.name == name
 
 
 async def test_up_applies_what_is_pending_once() -> None:

@@ -15,9 +15,12 @@ import orjson
 
 from holdfast.engines.admission import SHARE
 from holdfast.engines.port import (
+    CALM,
+    Applied,
     Body,
     BodyPage,
     Capability,
+    Control,
     GetPlan,
     GetTogetherPlan,
     Inspection,
@@ -31,10 +34,12 @@ from holdfast.engines.port import (
     RowWrite,
     WritePlan,
 )
-from holdfast.engines.postgres._ddl import ledger, statements
+from holdfast.engines.postgres._ddl import ledger
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
+from holdfast.engines.postgres._migrator import DOWN, Migrator, one_migrator
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
+from holdfast.engines.postgres._refresh import refresh_plans, stale_plans
 from holdfast.engines.postgres._statements import (
     Texts,
     rows_json,
@@ -45,6 +50,7 @@ from holdfast.engines.postgres._statements import (
 from holdfast.engines.postgres._writes import outcomes_of, write_json
 from holdfast.engines.postgres.pool import Pool
 from holdfast.engines.postgres.provision import Logins
+from holdfast.engines.postgres.review import sql_lines
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
 from holdfast.errors import ConfigurationError, Forbidden, NotSupported, SchemaError, Unavailable
 from holdfast.model.schema import EntitySchema
@@ -287,10 +293,40 @@ class PostgresEngine:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=5)
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
-        """See the port. One transaction, so that a revision is there or not."""
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
+        """See the port. What makes new things is one transaction; what changes others goes step by step, and can go on."""
+        async with self._as_migrator() as connection:
+            if await _is_applied(connection, revision):
+                return
+            await Migrator(connection, self._logins.roles, revision, control).run(steps)
+            await connection.execute(
+                "insert into holdfast.revisions (revision, checksum) values ($1, $2)", revision, checksum
+            )
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """See the port."""
+        async with self._as_migrator() as connection:
+            if not await _is_applied(connection, revision):
+                return
+            key = revision + DOWN
+            await Migrator(connection, self._logins.roles, key, control).run(steps)
+            async with connection.transaction():
+                await connection.execute("delete from holdfast.revisions where revision = $1", revision)
+                await connection.execute(
+                    "delete from holdfast.revision_steps where revision = any($1::text[])", [revision, key]
+                )
+
+    @asynccontextmanager
+    async def _as_migrator(self) -> AsyncIterator[asyncpg.Connection]:
+        """The owner's connection, alone among migrators, with the ledger."""
         try:
-            await self._apply(steps, revision, checksum)
+            async with self._as_owner() as connection, one_migrator(connection):
+                with translated():
+                    async with connection.transaction():
+                        await connection.execute(ledger(self._logins.roles))
+                    yield connection
         except Forbidden as error:
             error.hint = error.hint or (
                 "DATABASE_ADMIN_URL must be able to become the owner of the database and of what Holdfast makes in it; "
@@ -298,28 +334,33 @@ class PostgresEngine:
             )
             raise
 
-    async def _apply(self, steps: Sequence[Step], revision: str, checksum: str) -> None:
-        async with self._as_owner() as connection:
-            with translated():
-                async with connection.transaction():
-                    await connection.execute(
-                        "set local lock_timeout = '60s'; select pg_advisory_xact_lock(7271626)"
-                    )
-                    await connection.execute(ledger(self._logins.roles))
-                    if await _is_applied(connection, revision):
-                        return
-                    for step in steps:
-                        for statement in statements(step, self._logins.roles):
-                            await connection.execute(statement)
-                    await connection.execute(
-                        "insert into holdfast.revisions (revision, checksum) values ($1, $2)",
-                        revision,
-                        checksum,
-                    )
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """See the port: generated functions whose body is not the one that this release generates."""
+        async with self._as_migrator() as connection:
+            return await refresh_plans(connection, list(schemas), self._logins.roles)
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """The generated functions that none of these schemas uses: of code that ran before, or is yet to come."""
+        async with self._reader() as connection:
+            return await stale_plans(connection, list(schemas))
+
+    async def drop_plans(self, functions: Sequence[str]) -> None:
+        """Drop functions that `stale_plans` has named, once no code of theirs runs."""
+        async with self._as_migrator() as connection:
+            for function in functions:
+                await connection.execute(f"drop function if exists {function}")
 
     def sql(self, steps: Sequence[Step]) -> list[str]:
         """What `apply` would run, for people to read."""
-        return [statement for step in steps for statement in statements(step, self._logins.roles)]
+        return sql_lines(steps, self._logins.roles)
+
+    async def history(self) -> list[Applied]:
+        """See the port."""
+        if not await self.applied():
+            return []
+        async with self._reader() as connection:
+            records = await connection.fetch(_LEDGER)
+        return [Applied(*record) for record in records]
 
     async def applied(self) -> dict[str, str]:
         """See the port."""
@@ -412,6 +453,11 @@ _POSITION = """select concat_ws(':', 'postgresql', s.system_identifier, d.oid,
        (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end) p(flushed)
  where d.datname = current_database()"""
 
+_LEDGER = """select r.revision, r.checksum, r.applied_at,
+        extract(epoch from max(s.finished_at) - min(s.started_at))::double precision, r.applied_by,
+        coalesce(max(s.release), '')
+   from holdfast.revisions r left join holdfast.revision_steps s on s.revision = r.revision
+  group by r.revision, r.checksum, r.applied_at, r.applied_by order by r.applied_at, r.revision"""
 _VERBS = {"c": "create", "u": "update", "d": "delete"}
 
 

@@ -170,7 +170,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."tables" from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -234,7 +234,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."tables" from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;

@@ -81,7 +81,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."account_type", cur."institution", cur."balance", cur."currency", cur."interest_rate", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -145,7 +145,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."account_type", cur."institution", cur."balance", cur."currency", cur."interest_rate", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -269,7 +269,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."goal_type", cur."target_amount", cur."current_amount", cur."target_date", cur."priority", cur."description", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -333,7 +333,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."goal_type", cur."target_amount", cur."current_amount", cur."target_date", cur."priority", cur."description", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -457,7 +457,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."description", cur."assumptions", cur."projections", cur."is_active", cur."is_default", cur."synced_at" from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -521,7 +521,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."description", cur."assumptions", cur."projections", cur."is_active", cur."is_default", cur."synced_at" from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -645,7 +645,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."account_id", cur."posted", cur."amount", cur."currency", cur."description", cur."category", cur."merchant", cur."pending", cur."source", cur."source_id" from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -709,7 +709,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."account_id", cur."posted", cur."amount", cur."currency", cur."description", cur."category", cur."merchant", cur."pending", cur."source", cur."source_id" from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
