@@ -123,6 +123,8 @@ def _statement(message: str, where: str | None) -> HoldfastError:
         return MigrationsPending("the file lacks a table of this version", where=where or entity_of(table))
     if "no such column" in message or "has no column" in message:
         return SchemaError("the file's table has other columns", where=where)
+    if message.startswith("too many SQL variables"):
+        return TooLarge("the filter names too many values", where=where)
     return HoldfastError("the database refused the statement (SQLITE_ERROR)", where=where)
 
 

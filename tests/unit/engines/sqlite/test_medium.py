@@ -12,8 +12,9 @@ import pytest
 from holdfast.engines.port import Batch
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.engines.sqlite.location import Location
-from holdfast.errors import HoldfastError, MigrationsPending, Unavailable
+from holdfast.errors import HoldfastError, MigrationsPending, TooLarge, Unavailable
 from holdfast.model.ids import new_id
+from holdfast.model.query import Condition, Key, Op, Query
 from holdfast.testing.conformance import World
 from holdfast.testing.conformance.entities import (
     CATALOG,
@@ -248,7 +249,6 @@ async def test_the_statements_of_steps_can_be_read(engine: SqliteEngine) -> None
 async def test_lists_by_an_index_sort_nothing(engine: SqliteEngine, world: World) -> None:
     """Pages behind the first are found by the index: its row value is compared, not its first column alone."""
     from holdfast.engines.sqlite._statements import Texts, select
-    from holdfast.model.query import Condition, Key, Op, Query
 
     note, reading = world.schema(Note), world.schema(Reading)
     queries = [
@@ -288,3 +288,14 @@ async def test_a_batch_without_anything_writes_nothing(world: World, engine: Sql
         await tx.lock()
         await tx.write(Batch([]))
     assert await engine.position() == before
+
+
+async def test_a_filter_of_more_values_than_a_statement_holds_is_too_large(
+    world: World, engine: SqliteEngine
+) -> None:
+    connection = await engine.readers.take(world.tenant)
+    await connection.call(lambda raw: raw.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 100))
+    engine.readers.give(world.tenant, connection)
+    assert await world.query(world.ann, Board, where=(Condition("position", Op.IN, tuple(range(90))),)) == []
+    with pytest.raises(TooLarge):
+        await world.query(world.ann, Board, where=(Condition("position", Op.IN, tuple(range(200))),))
