@@ -480,27 +480,6 @@ def replay(steps: Iterable[Step], standing: Schemas | None = None) -> dict[str, 
     return schemas
 
 
-def phase_of(step: Step) -> Phase:
-    """*post* for what code from before the change cannot live with."""
-    match step:
-        case ChangeOwner(new=owner):
-            return "post" if owner else "pre"
-        case (
-            DropEntity()
-            | DropField()
-            | PurgeField()
-            | NarrowField()
-            | UnlinkFields()
-            | DropIndex()
-            | AddUnique()
-            | AddReference()
-            | DropPlans()
-        ):
-            return "post"
-        case _:
-            return "pre"
-
-
 def why_not_undone(step: Step) -> str | None:
     """Why a step cannot be taken back; None where it can."""
     match step:

@@ -98,7 +98,7 @@ class Migrator:
                     await self._make(steps, place, until)
             elif place not in done:
                 self.control.tell(f"{self.key}, step {place + 1} of {len(steps)}: {steps[place].title}")
-                await self._note(_STARTED, place, checksum(steps), self.control.release)
+                await self._note(_STARTED, place, checksum(steps), self.control.release, self.control.phase)
                 for act in acts_of(steps[place], self.roles):
                     await self._act(act, place)
                 await self._note(_FINISHED, place)
@@ -138,7 +138,7 @@ class Migrator:
                 if act.when is None or await self.connection.fetchval(f"select {act.when}"):
                     await self.connection.execute(act.text)
             for number in range(place, until):
-                await self._note(_STARTED, number, mark, self.control.release)
+                await self._note(_STARTED, number, mark, self.control.release, self.control.phase)
                 await self._note(_FINISHED, number)
 
         await self._patiently(make, None)
@@ -330,7 +330,8 @@ def _is_making(step: Step) -> bool:
     return isinstance(step, Making)
 
 
-_STARTED = """insert into holdfast.revision_steps (revision, step, checksum, release) values ($1, $2, $3, $4)
+_STARTED = """insert into holdfast.revision_steps (revision, step, checksum, release, phase)
+ values ($1, $2, $3, $4, $5)
  on conflict (revision, step) do nothing"""
 _FINISHED = (
     "update holdfast.revision_steps set finished_at = clock_timestamp() where revision = $1 and step = $2"
