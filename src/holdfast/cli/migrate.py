@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,7 +48,8 @@ def make(
         )
     written = make_revisions(packs, catalog_of(packs), pack=chosen, message=message)
     for path in written:
-        say(f"Wrote {path} and {path.with_suffix('.sql').name}.")
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        say(f"Wrote {shown} and {shown.with_suffix('.sql').name}.")
     if not written:
         say("Nothing has changed.")
     if len(written) > 1:

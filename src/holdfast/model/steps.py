@@ -222,7 +222,7 @@ class LinkFields:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkFields:
-    """No longer. Refused while rows hold a value in `old` that did not become one in `new`."""
+    """No longer: `old` may be absent. Refused while rows hold a value in it that did not become one in `new`."""
 
     table: str
     old: FieldSchema
@@ -524,7 +524,8 @@ def _inverse(step: Step, before: Schemas) -> tuple[Step, ...]:
         case LinkFields(table, old, new):
             return (UnlinkFields(table, new, old),)
         case UnlinkFields(table, old, new):
-            return (LinkFields(table, old, new), Backfill(table, old, new))
+            held = () if old.nullable else (NarrowField(table, optional(old), old),)
+            return (LinkFields(table, old, new), Backfill(table, old, new), *held)
         case AddIndex(table, columns, realm):
             return (DropIndex(table, columns, realm),)
         case DropIndex(table, columns, realm):

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 
 from holdfast.engines.port import Control
-from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, window
+from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, When, window
 from holdfast.engines.postgres._alter import alter, bring_table_back, sql_table
 from holdfast.engines.postgres._ddl import Making, statements
 from holdfast.engines.postgres._errors import bare
@@ -135,7 +135,7 @@ class Migrator:
 
         async def make() -> None:
             for act in texts:
-                if act.when is None or await self.connection.fetchval(f"select {act.when}"):
+                if act.when is None or await self.connection.fetchval(f"select {act.when.sql}"):
                     await self.connection.execute(act.text)
             for number in range(place, until):
                 await self._note(_STARTED, number, mark, self.control.release, self.control.phase)
@@ -146,6 +146,8 @@ class Migrator:
     async def _act(self, act: Act, place: int) -> None:
         match act:
             case Seen(tables=tables, acts=acts):
+                if not await self._any_is_due(acts):
+                    return
                 async with self._seen(tables):
                     for each in acts:
                         await self._act(each, place)
@@ -159,8 +161,16 @@ class Migrator:
                 if await self._is_due(act.when):
                     await self._ddl(act.text, act.table)
 
-    async def _is_due(self, when: str | None) -> bool:
-        return when is None or bool(await self.connection.fetchval(f"select {when}"))
+    async def _is_due(self, when: When | None) -> bool:
+        return when is None or bool(await self.connection.fetchval(f"select {when.sql}"))
+
+    async def _any_is_due(self, acts: Sequence[Act]) -> bool:
+        """Whether there is anything to look at, before others are made to wait for it."""
+        for act in acts:
+            when = None if isinstance(act, Batches | Seen) else act.when
+            if await self._is_due(when):
+                return True
+        return False
 
     async def _ddl(self, text: str, table: str | None) -> None:
         if table is not None:
