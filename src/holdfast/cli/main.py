@@ -11,6 +11,7 @@ from holdfast.cli import (
     logs,
     members,
     migrate,
+    new,
     settings,
     status,
     stop,
@@ -40,6 +41,7 @@ def root(
     """The production data layer for Python applications."""
 
 
+app.command("new")(new.new)
 app.command("up")(up.up)
 app.command("stop")(stop.stop)
 app.command("status")(status.status)

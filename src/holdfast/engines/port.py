@@ -30,7 +30,7 @@ from uuid import UUID
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.model.query import Query
 from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import Step
+from holdfast.model.steps import Phase, Step
 from holdfast.tenancy.isolation import Isolation
 from holdfast.tenancy.scope import Scope
 
@@ -340,6 +340,8 @@ class Control:
     force: bool = False
     release: str = ""
     """Which release it is, for the ledger."""
+    phase: Phase = "pre"
+    """Of the revision: code from before a *pre* revision can live with it."""
 
 
 CALM: Final = Control()
@@ -355,6 +357,7 @@ class Applied:
     seconds: float | None = None
     by: str = ""
     release: str = ""
+    phase: Phase = "pre"
 
 
 R = TypeVar("R")

@@ -192,7 +192,7 @@ class _Change:
             LinkFields(self.table, source, loose),
             Backfill(self.table, loose, source),
         ]
-        self.last += [UnlinkFields(self.table, source, loose), DropField(self.table, source)]
+        self.last += [UnlinkFields(self.table, source, loose), DropField(self.table, optional(source))]
         if not each.nullable:
             self.last.insert(0, NarrowField(self.table, loose, each))
 

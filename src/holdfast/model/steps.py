@@ -222,7 +222,7 @@ class LinkFields:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkFields:
-    """No longer. Refused while rows hold a value in `old` that did not become one in `new`."""
+    """No longer: `old` may be absent. Refused while rows hold a value in it that did not become one in `new`."""
 
     table: str
     old: FieldSchema
@@ -480,27 +480,6 @@ def replay(steps: Iterable[Step], standing: Schemas | None = None) -> dict[str, 
     return schemas
 
 
-def phase_of(step: Step) -> Phase:
-    """*post* for what code from before the change cannot live with."""
-    match step:
-        case ChangeOwner(new=owner):
-            return "post" if owner else "pre"
-        case (
-            DropEntity()
-            | DropField()
-            | PurgeField()
-            | NarrowField()
-            | UnlinkFields()
-            | DropIndex()
-            | AddUnique()
-            | AddReference()
-            | DropPlans()
-        ):
-            return "post"
-        case _:
-            return "pre"
-
-
 def why_not_undone(step: Step) -> str | None:
     """Why a step cannot be taken back; None where it can."""
     match step:
@@ -545,7 +524,8 @@ def _inverse(step: Step, before: Schemas) -> tuple[Step, ...]:
         case LinkFields(table, old, new):
             return (UnlinkFields(table, new, old),)
         case UnlinkFields(table, old, new):
-            return (LinkFields(table, old, new), Backfill(table, old, new))
+            held = () if old.nullable else (NarrowField(table, optional(old), old),)
+            return (LinkFields(table, old, new), Backfill(table, old, new), *held)
         case AddIndex(table, columns, realm):
             return (DropIndex(table, columns, realm),)
         case DropIndex(table, columns, realm):

@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.accounts.entities import ENTITIES
 from holdfast.engines.memory import MemoryEngine
+from holdfast.engines.port import Control
 from holdfast.engines.postgres.review import review_sql
 from holdfast.errors import NotSupported, SchemaError
 from holdfast.migrations import migrate
@@ -92,7 +93,9 @@ def _is_of(step: Step, name: str) -> bool:
 
 async def test_up_applies_what_is_pending_once() -> None:
     engine, told = MemoryEngine(), list[str]()
-    assert await migrate.up(engine, PACKS, CATALOG, progress=told.append) == [r.id for r in shipped()]
+    assert await migrate.up(engine, PACKS, CATALOG, control=Control(tell=told.append)) == [
+        r.id for r in shipped()
+    ]
     assert await migrate.up(engine, PACKS, CATALOG) == []
     assert len(told) == len(shipped())
     assert set(engine.data.tables) == {schema.name for schema in CATALOG}

@@ -107,7 +107,9 @@ class MemoryEngine:
         self._carry_out(steps, control)
         now = datetime.now(UTC)
         took = (now - began).total_seconds()
-        self._ledger[revision] = Applied(revision, checksum, now, took, release=control.release)
+        self._ledger[revision] = Applied(
+            revision, checksum, now, took, release=control.release, phase=control.phase
+        )
 
     async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
         """See the port."""
@@ -117,7 +119,6 @@ class MemoryEngine:
 
     def _carry_out(self, steps: Sequence[Step], control: Control) -> None:
         for step in steps:
-            control.tell(step.title)
             carry_out(self.data, step, control)
             self.schemas = replay((step,), self.schemas)
 

@@ -28,6 +28,7 @@ from holdfast.model.steps import (
     Step,
     UnlinkFields,
     WidenField,
+    optional,
 )
 from holdfast.model.widening import empty_value
 
@@ -145,6 +146,8 @@ def _unlink(table: Table, name: str, old: FieldSchema, new: FieldSchema) -> None
         lost = [k for k, s in table.items() if s.row[old.column] is not None and s.row[new.column] is None]
         _refuse(lost, f"rows of {name} hold in {old.column} what has no counterpart in {new.column}")
     table.links.pop(_pair(old, new), None)
+    if old.column in table.fields:
+        table.fields[old.column] = optional(old)
 
 
 def _fill(table: Table, step: Backfill) -> None:

@@ -12,11 +12,25 @@ from holdfast.engines.postgres._names import literal, quoted
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """A condition that the catalog tells, as SQL, and as people say it."""
+
+    sql: str
+    words: str
+
+    def __and__(self, other: When) -> When:
+        return When(f"({self.sql}) and ({other.sql})", f"{self.words}, and {other.words}")
+
+    def __invert__(self) -> When:
+        return When(f"not ({self.sql})", f"not: {self.words}")
+
+
+@dataclass(frozen=True, slots=True)
 class Ddl:
     """Statements in a short transaction of their own, under a lock timeout, tried again when others hold the table."""
 
     text: str
-    when: str | None = None
+    when: When | None = None
     table: str | None = None
 
 
@@ -26,7 +40,7 @@ class Concurrently:
 
     text: str
     index: str | None = None
-    when: str | None = None
+    when: When | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +51,7 @@ class Probe:
     message: str
     hint: str
     shown: str = "r.id"
-    when: str | None = None
+    when: When | None = None
     unless_forced: bool = False
 
 
@@ -73,27 +87,29 @@ WINDOW = "migration"
 # -- conditions, as the catalog tells them ------------------------------------------------------------------------------
 
 
-def has_table(table: str) -> str:
+def has_table(table: str) -> When:
     """Whether a table stands; `table` is quoted."""
-    return f"to_regclass({literal(table)}) is not null"
+    return When(f"to_regclass({literal(table)}) is not null", f"{table} is there")
 
 
-def has_column(table: str, column: str, more: str = "") -> str:
+def has_column(table: str, column: str, more: str = "", words: str = "is there") -> When:
     """Whether a column stands, and `more` about it (of `a`)."""
     also = f" and {more}" if more else ""
-    return (
+    sql = (
         f"exists (select from pg_attribute a where a.attrelid = to_regclass({literal(table)}) "
         f"and a.attname = {literal(column)} and not a.attisdropped{also})"
     )
+    return When(sql, f"{column} {words}")
 
 
-def has_constraint(table: str, name: str, more: str = "") -> str:
+def has_constraint(table: str, name: str, more: str = "", words: str = "is there") -> When:
     """Whether a constraint stands, and `more` about it (of `c`)."""
     also = f" and {more}" if more else ""
-    return (
+    sql = (
         f"exists (select from pg_constraint c where c.conrelid = to_regclass({literal(table)}) "
         f"and c.conname = {literal(name)}{also})"
     )
+    return When(sql, f"{name} {words}")
 
 
 def window(table: str, owner: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from holdfast.engines.postgres._acts import (
     Ddl,
     Probe,
     Seen,
+    When,
     has_column,
     has_constraint,
     has_table,
@@ -142,14 +143,14 @@ class _Column:
         self.name = field.column
         self.quoted = quoted(self.name)
 
-    def ddl(self, action: str, when: str | None = None) -> Ddl:
+    def ddl(self, action: str, when: When | None = None) -> Ddl:
         """ALTER TABLE."""
         return Ddl(f"alter table {self.sql} {action}", when, self.table)
 
-    def is_there(self, more: str = "") -> str:
-        return has_column(self.sql, self.name, more)
+    def is_there(self, more: str = "", words: str = "is there") -> When:
+        return has_column(self.sql, self.name, more, words)
 
-    def stands_aside(self, more: str = "") -> str:
+    def stands_aside(self, more: str = "") -> When:
         return has_column(self.sql, ASIDE + self.name, more)
 
     def constraint(self, kind: str, of: str) -> str:
@@ -168,12 +169,12 @@ class _Column:
         """Back, where it stands aside."""
         there, aside = self.is_there(), self.stands_aside()
         rename = f"rename column {quoted(ASIDE + self.name)} to {self.quoted}"
-        return [self.ddl(rename, f"not {there} and {aside}")]
+        return [self.ddl(rename, aside & ~there)]
 
     def require(self) -> list[Act]:
         """NOT NULL, with the one reading of the table under a lock that nobody waits for."""
         name = self.constraint("present", "")
-        absent = self.is_there("not a.attnotnull")
+        absent = self.is_there("not a.attnotnull", "may be absent")
         stands = has_constraint(self.sql, name)
         probe = Probe(
             f"{self.sql} r where r.{self.quoted} is null",
@@ -185,7 +186,7 @@ class _Column:
             Seen((self.table,), (probe,)),
             self.ddl(
                 f"add constraint {quoted(name)} check ({self.quoted} is not null) not valid",
-                f"{absent} and not {stands}",
+                absent & ~stands,
             ),
             self.validate(name),
             self.ddl(f"alter column {self.quoted} set not null", absent),
@@ -196,7 +197,7 @@ class _Column:
         """A constraint that holds for new rows, made to hold for all."""
         return self.ddl(
             f"validate constraint {quoted(name)}",
-            has_constraint(self.sql, name, "not c.convalidated"),
+            has_constraint(self.sql, name, "not c.convalidated", "is not proved yet"),
         )
 
     def recheck(self, *, narrower: bool) -> list[Act]:
@@ -214,12 +215,13 @@ class _Column:
             keep.append(name)
             if narrower:
                 acts.append(self._probe(expression, when))
-            missing = f"not {has_constraint(self.sql, name)}" + (f" and {when}" if when else "")
+            missing = ~has_constraint(self.sql, name)
+            missing = missing & when if when else missing
             acts.append(self.ddl(f"add constraint {quoted(name)} check ({expression}) not valid", missing))
             acts.append(self.validate(name))
         return [*acts, self._drop_other_checks(keep)]
 
-    def _probe(self, expression: str, when: str | None) -> Seen:
+    def _probe(self, expression: str, when: When | None) -> Seen:
         probe = Probe(
             f"{self.sql} r where not ({expression})",
             f"rows of {self.table} hold in {self.name} what it will not take",
@@ -228,13 +230,15 @@ class _Column:
         )
         return Seen((self.table,), (probe,))
 
-    def _is_wider(self) -> str | None:
+    def _is_wider(self) -> When | None:
         """Whether the column takes more than the field's length or digits."""
         match self.field.type:
             case TextType(max_length=int(length)):
-                return self.is_there(f"(a.atttypid = 'text'::regtype or a.atttypmod > {length + 4})")
+                wider = f"(a.atttypid = 'text'::regtype or a.atttypmod > {length + 4})"
+                return self.is_there(wider, f"takes more than {length} characters")
             case DecimalType(precision=precision):
-                return self.is_there(f"((a.atttypmod - 4) >> 16) & 65535 > {precision}")
+                wider = f"((a.atttypmod - 4) >> 16) & 65535 > {precision}"
+                return self.is_there(wider, f"takes more than {precision} digits")
             case _:
                 return None
 
@@ -249,7 +253,7 @@ class _Column:
             f"do $do$ declare n name; begin for n in select c.conname {others} loop "
             f"execute format('alter table {self.sql} drop constraint %I', n); end loop; end $do$"
         )
-        return Ddl(text, f"exists (select {others})", self.table)
+        return Ddl(text, When(f"exists (select {others})", f"{self.name} has other checks"), self.table)
 
     def widen_type(self) -> list[Act]:
         """A longer or more precise column: PostgreSQL changes its catalog alone."""
@@ -264,7 +268,7 @@ class _Column:
             case _:
                 return []
         action = f"alter column {self.quoted} type {sql_type(kind)}"
-        return [self.ddl(action, self.is_there(narrower))]
+        return [self.ddl(action, self.is_there(narrower, "takes less than that"))]
 
 
 def _add(column: _Column) -> list[Act]:
@@ -279,16 +283,16 @@ def _add(column: _Column) -> list[Act]:
         made += " not null"
     acts: list[Act] = [
         Probe(
-            f"(select 1 as id where {column.stands_aside(other)} and not {column.is_there()}) r",
+            f"(select 1 as id where {(column.stands_aside(other) & ~column.is_there()).sql}) r",
             f"{column.table}.{column.name} was set aside with another type",
             f"Take its values over or lose them: a PurgeField step removes {ASIDE}{column.name}.",
             shown="null",
         ),
         *column.bring_back(),
-        column.ddl(made, f"not {column.is_there()}"),
+        column.ddl(made, ~column.is_there()),
     ]
     if default is not None:
-        undefaulted = column.is_there("not a.atthasdef")
+        undefaulted = column.is_there("not a.atthasdef", "has no default")
         acts.append(column.ddl(f"alter column {column.quoted} set default {default}", undefaulted))
     acts += column.recheck(narrower=False)
     return [*acts, *([] if field.nullable else column.require())]
@@ -310,7 +314,10 @@ def _widen(column: _Column) -> list[Act]:
     acts = [*column.widen_type(), *column.recheck(narrower=False)]
     if column.field.nullable:
         acts.append(
-            column.ddl(f"alter column {column.quoted} drop not null", column.is_there("a.attnotnull"))
+            column.ddl(
+                f"alter column {column.quoted} drop not null",
+                column.is_there("a.attnotnull", "may not be absent"),
+            )
         )
     return acts
 
@@ -361,7 +368,12 @@ def _unlink(table: str, old: FieldSchema, new: FieldSchema) -> list[Act]:
     there = has_column(sql_table(table), old.column)
     return [
         Seen((table,), (Probe(probe.source, probe.message, probe.hint, when=there),)),
-        Ddl(f"drop trigger if exists {trigger} on {sql_table(table)}", None, table),
+        Ddl(
+            f"drop trigger if exists {trigger} on {sql_table(table)}; "
+            f"alter table {sql_table(table)} alter column {quoted(old.column)} drop not null",
+            there,
+            table,
+        ),
         Ddl(f"drop function if exists {function}()"),
     ]
 
@@ -415,14 +427,14 @@ def _unique(step: AddUnique | DropUnique) -> list[Act]:
         "where r.others > 1",
         f"rows of {step.table} hold the same {', '.join(step.columns)} as others",
         _MEND,
-        when=f"not {stands}",
+        when=~stands,
     )
     where = f" where {quoted(when)}" if when else ""
     text = f"create unique index concurrently {quoted(name)} on {table} ({columns}){where}"
-    acts: list[Act] = [Seen((step.table,), (probe,)), Concurrently(text, index, f"not {stands}")]
+    acts: list[Act] = [Seen((step.table,), (probe,)), Concurrently(text, index, ~stands)]
     if when is None:
         add = f"alter table {table} add constraint {quoted(name)} unique using index {quoted(name)}"
-        acts.append(Ddl(add, f"not {stands}", step.table))
+        acts.append(Ddl(add, ~stands, step.table))
     return acts
 
 
@@ -444,8 +456,8 @@ def _reference(step: AddReference | DropReference) -> list[Act]:
         _MEND,
     )
     clause = reference_clause(_relation(step.table), step.column, step.target, realm=step.realm)
-    add = Ddl(f"alter table {table} add {clause} not valid", f"not {stands}", step.table)
-    unproved = has_constraint(table, name, "not c.convalidated")
+    add = Ddl(f"alter table {table} add {clause} not valid", ~stands, step.table)
+    unproved = has_constraint(table, name, "not c.convalidated", "is not proved yet")
     validate = Ddl(f"alter table {table} validate constraint {quoted(name)}", unproved, step.table)
     return [Seen((step.table, target), (orphan, add, validate))]
 
@@ -494,10 +506,10 @@ def set_table_aside(schema: EntitySchema) -> list[Act]:
     )
     return [
         Seen((schema.stable_name,), (probe,)),
-        Ddl(drop_keys, f"exists (select {keys})", schema.stable_name),
+        Ddl(drop_keys, When(f"exists (select {keys})", "it refers to others"), schema.stable_name),
         Ddl(
             f"create schema if not exists {folder}; alter table {table} set schema {folder}",
-            f"{has_table(table)} and not {has_table(there)}",
+            has_table(table) & ~has_table(there),
             schema.stable_name,
         ),
     ]
@@ -508,4 +520,4 @@ def bring_table_back(schema: EntitySchema) -> list[Act]:
     table = sql_table(schema.stable_name)
     folder, there = _aside(schema)
     text = f"alter table {there} set schema {quoted(schema.pack)}; drop schema {folder}"
-    return [Ddl(text, f"{has_table(there)} and not {has_table(table)}", None)]
+    return [Ddl(text, has_table(there) & ~has_table(table), None)]

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 
 from holdfast.engines.port import Control
-from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, window
+from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, When, window
 from holdfast.engines.postgres._alter import alter, bring_table_back, sql_table
 from holdfast.engines.postgres._ddl import Making, statements
 from holdfast.engines.postgres._errors import bare
@@ -98,7 +98,7 @@ class Migrator:
                     await self._make(steps, place, until)
             elif place not in done:
                 self.control.tell(f"{self.key}, step {place + 1} of {len(steps)}: {steps[place].title}")
-                await self._note(_STARTED, place, checksum(steps), self.control.release)
+                await self._note(_STARTED, place, checksum(steps), self.control.release, self.control.phase)
                 for act in acts_of(steps[place], self.roles):
                     await self._act(act, place)
                 await self._note(_FINISHED, place)
@@ -135,10 +135,10 @@ class Migrator:
 
         async def make() -> None:
             for act in texts:
-                if act.when is None or await self.connection.fetchval(f"select {act.when}"):
+                if act.when is None or await self.connection.fetchval(f"select {act.when.sql}"):
                     await self.connection.execute(act.text)
             for number in range(place, until):
-                await self._note(_STARTED, number, mark, self.control.release)
+                await self._note(_STARTED, number, mark, self.control.release, self.control.phase)
                 await self._note(_FINISHED, number)
 
         await self._patiently(make, None)
@@ -146,6 +146,8 @@ class Migrator:
     async def _act(self, act: Act, place: int) -> None:
         match act:
             case Seen(tables=tables, acts=acts):
+                if not await self._any_is_due(acts):
+                    return
                 async with self._seen(tables):
                     for each in acts:
                         await self._act(each, place)
@@ -159,8 +161,16 @@ class Migrator:
                 if await self._is_due(act.when):
                     await self._ddl(act.text, act.table)
 
-    async def _is_due(self, when: str | None) -> bool:
-        return when is None or bool(await self.connection.fetchval(f"select {when}"))
+    async def _is_due(self, when: When | None) -> bool:
+        return when is None or bool(await self.connection.fetchval(f"select {when.sql}"))
+
+    async def _any_is_due(self, acts: Sequence[Act]) -> bool:
+        """Whether there is anything to look at, before others are made to wait for it."""
+        for act in acts:
+            when = None if isinstance(act, Batches | Seen) else act.when
+            if await self._is_due(when):
+                return True
+        return False
 
     async def _ddl(self, text: str, table: str | None) -> None:
         if table is not None:
@@ -330,7 +340,8 @@ def _is_making(step: Step) -> bool:
     return isinstance(step, Making)
 
 
-_STARTED = """insert into holdfast.revision_steps (revision, step, checksum, release) values ($1, $2, $3, $4)
+_STARTED = """insert into holdfast.revision_steps (revision, step, checksum, release, phase)
+ values ($1, $2, $3, $4, $5)
  on conflict (revision, step) do nothing"""
 _FINISHED = (
     "update holdfast.revision_steps set finished_at = clock_timestamp() where revision = $1 and step = $2"

@@ -136,5 +136,7 @@ def row_json(schema: EntitySchema, alias: str) -> str:
 def _piece(schema: EntitySchema, name: str, alias: str) -> str:
     field = schema.by_name[name]
     column = f"{alias}.{quoted(field.column)}"
-    expression = json_text(field.type, column) if field.nullable else _present(field.type, column)
+    # A reference that newer code declares no more is empty in rows which that code makes.
+    absent = field.nullable or field.reference is not None
+    expression = json_text(field.type, column) if absent else _present(field.type, column)
     return f"({expression})"

@@ -85,7 +85,8 @@ def _value(field: FieldSchema, alias: str) -> str:
     text = _text(field.type, column)
     if text is None:
         return json_text(field.type, column)
-    return f"coalesce({text}, 'null')" if field.nullable else text
+    absent = field.nullable or field.reference is not None
+    return f"coalesce({text}, 'null')" if absent else text
 
 
 def _text(kind: FieldType, column: str) -> str | None:

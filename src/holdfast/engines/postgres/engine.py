@@ -356,10 +356,14 @@ class PostgresEngine:
 
     async def history(self) -> list[Applied]:
         """See the port."""
-        if not await self.applied():
+        applied = await self.applied()
+        if not applied:
             return []
         async with self._reader() as connection:
-            records = await connection.fetch(_LEDGER)
+            if await connection.fetchval("select to_regclass('holdfast.revision_steps')") is None:
+                records = await connection.fetch(_LEDGER_ALONE)  # of a release that kept no steps
+            else:
+                records = await connection.fetch(_LEDGER)
         return [Applied(*record) for record in records]
 
     async def applied(self) -> dict[str, str]:
@@ -453,9 +457,11 @@ _POSITION = """select concat_ws(':', 'postgresql', s.system_identifier, d.oid,
        (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end) p(flushed)
  where d.datname = current_database()"""
 
+_LEDGER_ALONE = """select revision, checksum, applied_at, null, applied_by, '', 'post' from holdfast.revisions
+  order by applied_at, revision"""
 _LEDGER = """select r.revision, r.checksum, r.applied_at,
         extract(epoch from max(s.finished_at) - min(s.started_at))::double precision, r.applied_by,
-        coalesce(max(s.release), '')
+        coalesce(max(s.release), ''), coalesce(max(s.phase), 'post')
    from holdfast.revisions r left join holdfast.revision_steps s on s.revision = r.revision
   group by r.revision, r.checksum, r.applied_at, r.applied_by order by r.applied_at, r.revision"""
 _VERBS = {"c": "create", "u": "update", "d": "delete"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, window
+from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, When, window
 from holdfast.engines.postgres._alter import sql_table
 from holdfast.engines.postgres._migrator import acts_of
 from holdfast.engines.postgres._names import Roles
@@ -60,9 +60,9 @@ def _act(act: Act, roles: Roles) -> Iterator[str]:
             yield from (_statement(window(name, roles.owner)[1]) for name in names)
 
 
-def _condition(when: str | None) -> Iterator[str]:
+def _condition(when: When | None) -> Iterator[str]:
     if when is not None:
-        yield f"-- where {when}"
+        yield f"-- only if {when.words}:"
 
 
 def _statement(text: str) -> str:

@@ -349,6 +349,7 @@ def _ledger_steps(roles: Roles) -> Table:
             Column("step", "integer"),
             Column("checksum", "text"),
             Column("release", "text", has_default=True),
+            Column("phase", "text", has_default=True),
             Column("started_at", "timestamp with time zone", has_default=True),
             Column("finished_at", "timestamp with time zone", not_null=False),
             Column("cursor", "text", not_null=False),

@@ -16,6 +16,7 @@ create table if not exists holdfast.revision_steps (
   step integer not null,
   checksum text not null,
   release text not null default '',
+  phase text not null default 'pre',
   started_at timestamptz not null default clock_timestamp(),
   finished_at timestamptz,
   cursor text,
