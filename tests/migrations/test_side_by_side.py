@@ -157,7 +157,9 @@ async def test_every_phase_runs_under_old_and_new_code(bench: Bench) -> None:
     async with measured(bench) as waits:
         async with at_work(as_before(world.ann), as_before(world.bob), as_before(world.cleo)):
             await bench.apply(made.pre)
-        async with at_work(as_before(world.ann), as_before(world.cleo), as_after(world.bob), as_after(world.ann)):
+        async with at_work(
+            as_before(world.ann), as_before(world.cleo), as_after(world.bob), as_after(world.ann)
+        ):
             await asyncio.sleep(1)
         async with at_work(as_after(world.ann), as_after(world.bob), as_after(world.cleo)):
             await bench.apply(made.post)
@@ -182,5 +184,3 @@ async def check_rows(bench: Bench, store: Store, world: World) -> None:
         if after is None:
             break
     assert seen > ROWS[bench.on_memory]
-
-
