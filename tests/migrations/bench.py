@@ -119,3 +119,46 @@ async def bench_on(harness: Harness) -> AsyncIterator[Bench]:
         yield Bench(harness, engine)
     finally:
         await harness.close(engine)
+
+
+_FINGERPRINT = """select 'column' as kind, format('%s.%s %s %s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+    a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attname like '\\_dropped\\_%') as what
+    from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+   where c.relnamespace = 'app'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+ union all select 'constraint', format('%s %s %s %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), k.convalidated)
+    from pg_constraint k where k.connamespace = 'app'::regnamespace and k.contype <> 'n'
+ union all select 'index', format('%s %s', pg_get_indexdef(i.indexrelid), i.indisvalid)
+    from pg_index i join pg_class c on c.oid = i.indrelid where c.relnamespace = 'app'::regnamespace
+ union all select 'policy', format('%s %s %s %s', p.polrelid::regclass, p.polname, p.polpermissive, pg_get_expr(p.polqual, p.polrelid))
+    from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace in ('app'::regnamespace, 'holdfast'::regnamespace)
+ union all select 'trigger', format('%s %s', t.tgrelid::regclass, t.tgname)
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid where c.relnamespace = 'app'::regnamespace and not t.tgisinternal
+ union all select 'function', p.proname from pg_proc p where p.pronamespace = 'app'::regnamespace"""
+
+
+async def fingerprint(bench: Bench) -> list[str]:
+    """All that stands of the application, as the medium tells it."""
+    engine = bench.engine
+    if isinstance(engine, MemoryEngine):
+        tables = engine.data.tables.items()
+        return sorted(f"{name} {sorted(table.fields.items())} {table.links}" for name, table in tables)
+    assert isinstance(bench.harness, PostgresHarness)
+    connection = await bench.harness._admin(engine)
+    try:
+        records = await connection.fetch(_FINGERPRINT)
+    finally:
+        await connection.close()
+    return sorted(f"{record['kind']}: {record['what']}" for record in records)
+
+
+async def all_rows(bench: Bench, schema: EntitySchema) -> list[str]:
+    """Every row of a table, past row security, without what tells when it was written."""
+    assert isinstance(bench.harness, PostgresHarness)
+    connection = await bench.harness._admin(bench.engine)
+    try:
+        records = await connection.fetch(
+            f'select to_jsonb(t)::text as row from "{schema.pack}"."{schema.relation}" t'
+        )
+    finally:
+        await connection.close()
+    return sorted(record["row"] for record in records)

@@ -48,11 +48,9 @@ DOWN = ":down"
 
 
 @asynccontextmanager
-async def one_migrator(
-    connection: asyncpg.Connection, *, seconds: float = WAIT_SECONDS
-) -> AsyncIterator[None]:
+async def one_migrator(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """While it lasts no other migrator works on this database. Raises Busy after a bounded wait."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + WAIT_SECONDS
     while not await connection.fetchval(f"select pg_try_advisory_lock({_ONE_AT_A_TIME})"):
         if time.monotonic() > until:
             raise Busy(
