@@ -95,19 +95,19 @@ class SqliteReader:
         self, schema: EntitySchema, row_ids: Sequence[UUID], after: int
     ) -> list[OldValue]:
         return await self._read(
-            lambda raw: _log.read_history(raw, self._scope, schema.name, row_ids, after), schema
+            lambda raw: _log.read_history(raw, self._scope, schema.stable_name, row_ids, after), schema
         )
 
     async def read_tombstones(
         self, schema: EntitySchema, after: int, upto: int, *, limit: int
     ) -> list[Tombstone]:
         return await self._read(
-            lambda raw: _log.read_tombstones(raw, self._scope, schema.name, after, upto, limit), schema
+            lambda raw: _log.read_tombstones(raw, self._scope, schema.stable_name, after, upto, limit), schema
         )
 
     async def find_tombstones(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Tombstone]:
         return await self._read(
-            lambda raw: _log.find_tombstones(raw, self._scope, schema.name, row_ids), schema
+            lambda raw: _log.find_tombstones(raw, self._scope, schema.stable_name, row_ids), schema
         )
 
     async def stream(self, selection: Selection) -> AsyncGenerator[Piece, None]:
@@ -158,6 +158,7 @@ class SqliteTransaction(SqliteReader):
         self._turn: asyncio.Lock | None = None
         self._head: int | None = None
         """What `lock` told; None before it was asked."""
+        self._tended = 0
         self._writing = False
         self._failed = False
 
@@ -178,17 +179,19 @@ class SqliteTransaction(SqliteReader):
                     await self._begin_writing()
             if self._writing:
                 await self._engine.writer.connection.call(_mark_flush)
-            self._head = (await self.marks()).head
-        return (await self.marks()).head if self._writing else self._head
+            self._head, self._tended = await self._read(partial(_log.read_standing, scope=self._scope))
+        head: int = self._head
+        return (await self.marks()).head if self._writing else head
 
-    async def _begin_writing(self) -> None:
+    async def _begin_writing(self, *, references: bool = True) -> None:
         if self._writing:
             return
-        head = await self._engine.writer.begin(
-            partial(_first_write, self._scope, flush=self._head is not None)
+        flush = self._head is not None
+        standing = await self._engine.writer.begin(
+            partial(_first_write, self._scope, flush=flush), references=references
         )
         self._writing = True
-        if self._head not in {None, head}:
+        if flush and standing != (self._head, self._tended):
             self._engine.contend(self._scope.tenant_id)
             raise StaleVersion("another process has written in this tenant meanwhile")
 
@@ -211,12 +214,11 @@ class SqliteTransaction(SqliteReader):
         """Write new rows of an entity without a log."""
         await self.write(Batch([RowWrite(schema, row["id"], row, 0, b"") for row in rows]))
 
-    async def maintain(self, job: Callable[[Raw], T]) -> T:
+    async def maintain(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
         """Do what only maintenance does, alone in the file."""
-        await self._begin_writing()
+        await self._begin_writing(references=references)
         connection = self._engine.writer.connection
-        await connection.call(_mark_flush)
-        return await connection.call(job)
+        return await connection.finish(lambda raw: job(_marked(raw)))
 
     async def commit(self) -> None:
         """Make it last. Raises ReferenceMissing."""
@@ -259,12 +261,17 @@ def _mark_flush(raw: Raw) -> None:
     raw.execute(_log.BEGIN_FLUSH)
 
 
-def _first_write(scope: Scope, raw: Raw, *, flush: bool) -> int | None:
-    """Within the transaction that has just begun; returns the head of a flush."""
+def _marked(raw: Raw) -> Raw:
+    _mark_flush(raw)
+    return raw
+
+
+def _first_write(scope: Scope, raw: Raw, *, flush: bool) -> tuple[int, int] | None:
+    """Within the transaction that has just begun; returns how the tenant stands for a flush."""
     if not flush:
         return None
     _mark_flush(raw)
-    return _log.read_marks(raw, scope).head
+    return _log.read_standing(raw, scope)
 
 
 def _commit(raw: Raw) -> None:
