@@ -129,6 +129,8 @@ async def open_platform(
     enabled = (*load_packs(settings.packs), *packs)
     everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
+    if make:
+        _refuse_undeclared(settings, everything, catalog)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             reach_database(settings, make=make, watch=serving, tell=tell)
@@ -234,6 +236,12 @@ async def _as_migrator(database: Database) -> AsyncIterator[Engine]:
         await engine.aclose()
 
 
+def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
+    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes."""
+    if settings.engine != "memory":
+        migrate.check_declared(migrate.revisions_of(packs, catalog), catalog)
+
+
 @asynccontextmanager
 async def open_migrator(
     settings: Settings, *, make: bool = False, tell: Tell = silent
@@ -243,6 +251,9 @@ async def open_migrator(
     Raises ConfigurationError where no login may change the schema.
     """
     packs = (*own_packs(), *load_packs(settings.packs))
+    catalog = catalog_of(packs)
+    if make:
+        _refuse_undeclared(settings, packs, catalog)
     async with reach_database(settings, make=make, tell=tell) as database:
         if database.engine == "postgresql" and database.admin_url is None:
             raise ConfigurationError(
@@ -254,7 +265,7 @@ async def open_migrator(
             if make:
                 await make_roles(database)
             async with _as_migrator(database) as engine:
-                yield Migrator(engine, packs, catalog_of(packs))
+                yield Migrator(engine, packs, catalog)
 
 
 @dataclass(frozen=True, slots=True)
