@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.soak.machines import soak_machines
+from benchmarks.soak.machines import soak_machines, soak_operations
 from benchmarks.soak.server import soak_server
 from holdfast.errors import HoldfastError
 
@@ -22,14 +22,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long each part runs (10)")
     parser.add_argument("--burst", type=float, default=1.0, help="seconds of load an operation and round (1)")
     parser.add_argument("--factor", type=int, default=10, help="how many times the usual examples (10)")
+    parser.add_argument(
+        "--operations",
+        type=int,
+        help="run the sync machine alone, until it has carried out so many operations",
+    )
+    parser.add_argument(
+        "--select", default="", help="with --operations: on which engine: memory, postgres (both)"
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="server, machines (both)")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped as well
+    parts = chosen.parts if chosen.operations is None else ()
     wrong: list[str] = []
     try:
-        if "server" in chosen.parts:
+        if chosen.operations is not None:
+            wrong += soak_operations(
+                operations=chosen.operations, select=chosen.select, factor=chosen.factor, tell=_tell
+            )
+        if "server" in parts:
             wrong += _server(chosen.minutes * 60, chosen.burst)
-        if "machines" in chosen.parts:
+        if "machines" in parts:
             wrong += soak_machines(seconds=chosen.minutes * 60, factor=chosen.factor, tell=_tell)
     except (BenchmarkError, HoldfastError) as error:
         wrong.append(str(error))

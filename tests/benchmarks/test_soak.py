@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from benchmarks.soak import machines
 from benchmarks.soak.machines import machine_files, stored_seeds
 from benchmarks.soak.watch import FEWEST, Reading, grown
 
@@ -83,3 +85,22 @@ def test_a_soak_from_start_to_end() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(rf"[\d,]+ requests in {FEWEST} rounds", lines[-2])
     assert lines[-1] == "Nothing grew, nothing broke."
+
+
+@pytest.mark.parametrize(
+    ("counted", "told", "wrong"),
+    [("40\n2\n", "126 operations", 0), ("", "0 operations", 1)],
+    ids=["some", "none"],
+)
+def test_operations_are_counted_until_there_are_enough(
+    monkeypatch: pytest.MonkeyPatch, counted: str, told: str, wrong: int
+) -> None:
+    def run(*given: Any) -> tuple[str, list[str]]:
+        given[-1].write_text(counted)
+        return "2 passed", []
+
+    monkeypatch.setattr(machines, "_run", run)
+    lines: list[str] = []
+    found = machines.soak_operations(operations=100, select="", factor=1, tell=lines.append)
+    assert lines[-1] == f"{told} of the sync machine, {wrong} findings"
+    assert len(found) == wrong

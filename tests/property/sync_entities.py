@@ -13,7 +13,6 @@ from holdfast.model.entity import Entity
 from holdfast.model.markers import MaxLength, Merge, Ref, ServerSet
 from holdfast.model.policies import Index, Owned, Shared, Synced
 from holdfast.model.schema import EntitySchema, FieldSchema
-from holdfast.model.wire import wire_columns
 from holdfast.sync.entities import ENTITIES as SYNC_ENTITIES
 from holdfast.testing.conformance.entities import REALM
 from holdfast.testing.sync.schema import AddColumns, Column, Kind, Schema, Table
@@ -104,7 +103,7 @@ def device_schema(*, lean: bool) -> Schema:
     """The tables of a device. A lean one has no column of the server's, and at first one of the others less."""
     tables = []
     for name in BY_TABLE:
-        columns = [_column(field) for field in wire_columns(schema_of(name)) if field.name != "id"]
+        columns = [_column(field) for field in schema_of(name).wire_fields if field.name != "id"]
         if lean:
             left_out = OWN_COLUMNS | ({LATER.name} if name == "notes" else set())
             columns = [column for column in columns if column.name not in left_out]

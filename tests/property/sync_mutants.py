@@ -221,6 +221,7 @@ _lost_sum: tuple[Step, ...] = (
     Sync(BOBS),
     Sync(PHONE),
 )
+_pushed_twice: tuple[Step, ...] = (edit(TABLET, NAME), Sync(TABLET, lose="ack"), Sync(TABLET))
 _deleted_elsewhere: tuple[Step, ...] = (Rest("ann", "delete"), Rest("ann", "delete", "notes"))
 
 MUTANTS: Sequence[Mutant] = (
@@ -313,6 +314,21 @@ MUTANTS: Sequence[Mutant] = (
         (edit(PHONE, NAME), Sync(PHONE, lose="ack"), rest(NAME), Resend(PHONE, 0)),
     ),
     Mutant("the base is what was pulled last", of(pushing.Push, "_pusher", _seen_is_pulled), _lost_sum),
+    Mutant(
+        "a page's cursor is taken for what the device had",
+        of(hub, "_shown", lambda request, standing, after: after or 0),
+        (edit(LAPTOP, HITS, TAGS), rest(HITS, TAGS), *(rest(NAME, pick=1) for _ in range(3)), Sync(LAPTOP)),
+    ),
+    Mutant(
+        "an old push of a bare session is a new edit",
+        of(verdict, "_has_pushed_since", lambda *_: False),
+        (*_pushed_twice, edit(TABLET, NAME), Sync(TABLET)),
+    ),
+    Mutant(
+        "what a device has from its last pull is written down again",
+        of(verdict, "_still_has", lambda pusher, row, ground, declared: declared.name in row.listed),
+        (*_pushed_twice, rest(NAME), Sync(TABLET)),
+    ),
     Mutant(
         "a counter is the last writer's",
         of(merge, "_counted", lambda field, b, current, pushed: merge.Merged(pushed, pushed_stands=True)),

@@ -560,6 +560,7 @@ class World:
             if lose == "pull":
                 return
             self._apply(rig, sync, answer)
+        self._note_made_anew(rig, sync)
         if "applied" in play:
             deltas = dict(rig.deltas)
             await self._play(play, "applied")
@@ -593,6 +594,15 @@ class World:
         for key in [k for k in rig.edits if rig.client.raw(*k) is None]:
             self.ledger.tainted.add(key[1])
             del rig.edits[key]
+
+    def _note_made_anew(self, rig: Rig, sync: Synchronisation) -> None:
+        """A first pull tells of no deletes: what a device still holds for new behind it, it makes anew."""
+        if sync._began_at is None:
+            records = rig.client.database.records
+            made = {
+                (t, i) for t, rows in records.items() for i, row in rows.items() if row.status == "created"
+            }
+            self.ledger.dead -= made
 
     async def _play(self, play: Any, point: str) -> None:
         if point in play:
@@ -671,6 +681,7 @@ class World:
         for request in sync.pulls():
             answer = await self.pull(rig, request, replacement=rig.replaces)
             self._apply(rig, sync, answer)
+        self._note_made_anew(rig, sync)
         self._drop_orphans(rig)
 
     def _drop_orphans(self, rig: Rig) -> None:

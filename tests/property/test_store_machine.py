@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid5
@@ -37,6 +38,7 @@ from holdfast.testing.conformance.store.history import replay
 from holdfast.testing.memory import MemoryHarness
 from holdfast.testing.planned import PlannedMemoryEngine
 from tests.conformance.postgres import PostgresHarness
+from tests.conformance.sqlite import SqliteHarness
 from tests.machines import examples as lengthened
 from tests.machines import repeatable
 from tests.property.store_steps import (
@@ -317,3 +319,11 @@ def test_the_memory_engine_does_the_same_within_dynamo_limits() -> None:
 
 def test_postgres_does_what_the_memory_engine_does(postgres_server: EmbeddedServer) -> None:
     run_machine(MemoryHarness(), PostgresHarness(postgres_server), examples=12, steps_each=25)
+
+
+def test_sqlite_does_what_the_memory_engine_does(tmp_path: Path) -> None:
+    run_machine(MemoryHarness(), SqliteHarness(tmp_path), examples=20, steps_each=25)
+
+
+def test_sqlite_in_memory_does_what_the_memory_engine_does() -> None:
+    run_machine(MemoryHarness(), SqliteHarness(), examples=8, steps_each=25)

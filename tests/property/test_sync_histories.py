@@ -8,8 +8,9 @@ import copy
 import pytest
 
 from holdfast.sync.caller import Caller
-from holdfast.testing.conformance import first_revision
+from holdfast.testing.conformance import Harness, first_revision
 from holdfast.testing.memory import MemoryHarness
+from tests.conformance.sqlite import SqliteHarness
 from tests.property.sync_entities import CATALOG
 from tests.property.sync_histories import Local, Reinstall, Resend, Rest, Server, Step, Sync, carry_out
 from tests.property.sync_mutants import BOBS, HITS, LAPTOP, MINE, NAME, PHONE, TABLET, TAGS, edit, rest
@@ -86,11 +87,13 @@ HISTORIES: dict[str, tuple[Step, ...]] = {
 }
 
 
+@pytest.mark.parametrize("harness", [MemoryHarness(), SqliteHarness()], ids=["memory", "sqlite"])
 @pytest.mark.parametrize("name", HISTORIES)
-def test_it_is_sound(name: str) -> None:
+def test_it_is_sound(name: str, harness: Harness) -> None:
     async def play() -> None:
-        engine = await MemoryHarness().make_engine(first_revision(CATALOG))
-        await carry_out(World(MemoryHarness(), engine, 1), HISTORIES[name])
+        engine = await harness.make_engine(first_revision(CATALOG))
+        await carry_out(World(harness, engine, 1), HISTORIES[name])
+        await harness.close(engine)
 
     asyncio.run(play())
 

@@ -1,6 +1,6 @@
 """Devices around a hub, step by random step, and then what must hold of them: see `sync_checkers.py`.
 
-The same machine runs on the memory engine and on PostgreSQL. In it a device is the model of the WatermelonDB client, which
+The same machine runs on the memory engine, on SQLite and on PostgreSQL. In it a device is the model of the WatermelonDB client, which
 its own tests hold against the real one.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -19,8 +20,9 @@ from holdfast.engines.postgres.embedded import EmbeddedServer
 from holdfast.testing.conformance import Harness, first_revision
 from holdfast.testing.memory import MemoryHarness
 from tests.conformance.postgres import PostgresHarness
+from tests.conformance.sqlite import SqliteHarness
+from tests.machines import count_operations, repeatable
 from tests.machines import examples as lengthened
-from tests.machines import repeatable
 from tests.property.sync_entities import CATALOG
 from tests.property.sync_histories import (
     Broken,
@@ -51,6 +53,8 @@ class SyncMachine(RuleBasedStateMachine):
     runner: asyncio.Runner
     harness: Harness
     engine: Engine | None
+    operations = 0
+    """Steps carried out, those in the middle of a synchronisation with them; not what heals a history at its end."""
 
     @initialize()
     def begin(self) -> None:
@@ -67,6 +71,8 @@ class SyncMachine(RuleBasedStateMachine):
 
     def do(self, step: Step) -> None:
         self.run_in_loop(step.apply(self.world))
+        inner = step.at if isinstance(step, Sync) else ()
+        type(self).operations += 1 + sum(len(steps) for _, steps in inner)
 
     @rule(step=local_steps())
     def edit(self, step: Local) -> None:
@@ -134,12 +140,17 @@ def run_machine(harness: Harness, *, examples: int, steps_each: int) -> None:
                 ),
             )
         finally:
+            count_operations(Machine.operations)
             if engine is not None:
                 runner.run(harness.close(engine))
 
 
 def test_devices_meet_on_the_memory_engine() -> None:
     run_machine(MemoryHarness(), examples=200, steps_each=20)
+
+
+def test_devices_meet_on_sqlite(tmp_path: Path) -> None:
+    run_machine(SqliteHarness(tmp_path), examples=40, steps_each=20)
 
 
 def test_devices_meet_on_postgres(wheel_server: EmbeddedServer) -> None:

@@ -27,6 +27,7 @@ from tests.sync.device import (
     ids_of,
     job,
     new_row_id,
+    stored_row,
 )
 
 # -- pages ------------------------------------------------------------------------------------------------------------
@@ -116,6 +117,30 @@ async def test_what_changes_between_two_pages_is_not_lost(phone: Device, device:
     await _pages(paged, 2)
     await whole.pull()
     assert _rows(paged) == _rows(whole)
+
+
+async def test_an_edit_rests_on_what_stood_before_the_first_page(
+    deployment: Deployment, phone: Device, ben: Device
+) -> None:
+    """The cursors of pages lead on, and are no sign of what the device had when it edited."""
+    one, other = job(hours=1, tags='["a"]'), job()
+    await ben.sync(jobs=created(one, other))
+    await phone.pull()
+    await ben.push(jobs=[edited(one, hours=4, tags='["a","ben"]')])
+    for title in ("x", "y", "z"):
+        await ben.push(jobs=[edited(other, title=title)])
+    assert len(await _pages(phone, 1)) > 2
+    await phone.push(jobs=[edited(one, hours=2, tags='["a","ada"]')])
+    stored = await stored_row(deployment, "field.jobs", one["id"])
+    assert stored is not None
+    assert (stored["hours"], stored["tags"]) == (5, ["a", "ben", "ada"])
+    await _pages(phone, 1)
+    again = edited(phone.rows["jobs"][one["id"]], hours=6, tags='["ben"]')
+    await _pages(phone, 1)
+    await phone.push(jobs=[again])
+    stored = await stored_row(deployment, "field.jobs", one["id"])
+    assert stored is not None
+    assert (stored["hours"], stored["tags"]) == (6, ["ben"])
 
 
 async def test_a_client_that_offers_no_pages_gets_none(phone: Device, ben: Device) -> None:

@@ -26,7 +26,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "node"
 DRIVER = HERE / "driver.cjs"
-CACHE = Path(__file__).resolve().parents[2] / ".test" / "watermelon"
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = "tests.watermelon.install"
+CACHE = ROOT / ".test" / "watermelon"
 OLDEST_NODE = (18, 0)
 MANIFESTS = ("package.json", "package-lock.json")
 PATIENCE = 600.0

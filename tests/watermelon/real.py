@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psycopg
@@ -85,9 +86,10 @@ class RealServer:
 
 
 @contextlib.contextmanager
-def real_server() -> Iterator[RealServer]:
+def real_server(**env: str) -> Iterator[RealServer]:
     """One that is up; its folder goes with the block."""
-    with new_deployment(HOLDFAST_PACKS=_PACKS, HOLDFAST_TRUSTED_PROXIES="127.0.0.0/8") as deployment:
+    env = {"HOLDFAST_PACKS": _PACKS, "HOLDFAST_TRUSTED_PROXIES": "127.0.0.0/8", **env}
+    with new_deployment(**env) as deployment:
         server = RealServer(deployment)
         try:
             yield server
@@ -139,6 +141,30 @@ class Person:
         """The inbox."""
         items: list[dict[str, Any]] = self.get("/api/v1/sync/conflicts", state=state)["items"]
         return items
+
+
+class People:
+    """Somebody new for each test, entered while the test before it runs: a password takes long to hash, on purpose."""
+
+    def __init__(self, server: RealServer) -> None:
+        self._server = server
+        self._aside = ThreadPoolExecutor(1)
+        self._waiting = self._aside.submit(server.person)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._aside.shutdown()
+
+    def next(self) -> Person:
+        """The one who is ready; the next is entered meanwhile."""
+        try:
+            found = self._waiting.result()
+        except httpx.HTTPError:  # a test had ended the server
+            found = self._server.person()
+        self._waiting = self._aside.submit(self._server.person)
+        return found
 
 
 @dataclass

@@ -43,7 +43,10 @@ class Served:
     """An API behind a real port, on a loop in a thread of its own; people are entered from here."""
 
     def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        # Only of a socket that is said to be TCP does the loop send each piece at once; else some wait for 40 ms.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

@@ -14,7 +14,16 @@ from holdfast.engines.postgres.embedded import running
 from holdfast.model.ids import parse_id
 from holdfast.testing.sync.script import row_id
 from tests.watermelon.client import AdapterName, Lost, SyncFailed, WatermelonDriver, Write
-from tests.watermelon.real import Person, Phone, RealServer, Team, assert_converged, real_server, settle
+from tests.watermelon.real import (
+    People,
+    Person,
+    Phone,
+    RealServer,
+    Team,
+    assert_converged,
+    real_server,
+    settle,
+)
 from tests.watermelon.schema import AddColumns, Column, CreateTable, Migration, Schema, Table
 from tests.watermelon.workshop import device_schema, device_table
 
@@ -35,9 +44,15 @@ def team(driver: WatermelonDriver, adapter: AdapterName) -> Iterator[Team]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def people(server: RealServer) -> Iterator[People]:
+    with People(server) as made:
+        yield made
+
+
 @pytest.fixture
-def person(server: RealServer) -> Person:
-    return server.person()
+def person(people: People) -> Person:
+    return people.next()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pydantic import Field, JsonValue
 from holdfast import Digits, Entity, Index, MaxLength, Merge, Owned, Pack, Ref, Shared, Synced
 from holdfast.model.catalog import Catalog
 from holdfast.model.schema import EntitySchema, FieldSchema
-from holdfast.model.wire import encode_wire, pushed_columns, spell_id
+from holdfast.model.wire import encode_wire, spell_id
 from holdfast.packs.finance import PACK as FINANCE
 from tests.watermelon.schema import Column, ColumnType, Row, Schema, Table
 
@@ -126,7 +126,7 @@ def device_table(name: str, *, server_columns: bool = False) -> Table:
     schema = schema_of(name)
     columns = [
         Column(declared.name, _KINDS.get(declared.type.kind, "string"), optional=declared.nullable)
-        for declared in pushed_columns(schema)
+        for declared in schema.pushed_fields
     ]
     if server_columns:
         # The library takes these two of its own only as numbers that are there.

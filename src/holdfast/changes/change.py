@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -114,12 +114,21 @@ def canonical(plain: Plain) -> bytes:
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
+_NULL_HASH: Final = hashlib.sha256(b"null").digest()
+
+
 def value_hash(plain: Plain) -> bytes:
     """u(f): the SHA-256 of a canonical plain value."""
-    return hashlib.sha256(canonical(plain)).digest()
+    if plain is None:
+        return _NULL_HASH
+    return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def commitment(salt: bytes, version: int, hashes: Mapping[str, bytes]) -> bytes:
     """The commitment of a change to `hashes`, the u(f) of its changed fields."""
-    ordered = b"".join(hashes[name] for name in sorted(hashes))
-    return hashlib.sha256(salt + version.to_bytes(8, "big") + ordered).digest()
+    return commitment_of(salt, version, b"".join([hashes[name] for name in sorted(hashes)]))
+
+
+def commitment_of(salt: bytes, version: int, hashes: bytes) -> bytes:
+    """The same of the joined u(f₁) ‖ u(f₂) …, which are in order already."""
+    return hashlib.sha256(salt + version.to_bytes(8, "big") + hashes).digest()

@@ -34,7 +34,8 @@ def listening_socket(settings: Settings) -> Iterator[socket.socket]:
         )[0]
     except socket.gaierror:
         raise _no_address(settings.host) from None
-    with socket.socket(family, socket.SOCK_STREAM) as taken:
+    # Of a socket that is not said to be TCP, asyncio's own loop would let small pieces wait for the answer to the last.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.runtime._sources import ENVIRONMENT
+from holdfast.runtime.database import is_development
 from holdfast.runtime.demo import demo_path
 from holdfast.runtime.packs import load_packs
 from holdfast.runtime.serving import Served
@@ -23,10 +24,10 @@ _PICK = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_toke
 def welcome(settings: Settings, served: Served) -> str:
     """Where it answers, and what to try."""
     lines = [f"Holdfast {holdfast_version()} answers at {served.url}", ""]
-    if settings.engine == "memory":
+    if settings.forgets:
         lines += ["Its store is in memory: nothing is kept when it ends.", ""]
     demo = demo_path(settings.home)
-    if settings.development and demo.exists():
+    if is_development(settings) and demo.exists():
         lines += [
             "Try it in another terminal, in this folder:",
             "",
@@ -61,6 +62,9 @@ def _needed(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "HOLDFAST_HOME", str(settings.home)
     if settings.sources.get("packs") == ENVIRONMENT:
         yield "HOLDFAST_PACKS", ",".join(settings.packs)
+    url = settings.database_url
+    if url is not None and url.engine == "sqlite" and settings.sources["database_url"] == ENVIRONMENT:
+        yield "DATABASE_URL", url.safe
 
 
 def _from_here(path: Path) -> str:

@@ -139,6 +139,8 @@ class RowWrite:
     row: Row | None
     if_version: int
     salt: bytes
+    plain: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The row's plain form, where it is known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,8 @@ class Write:
     """
     kept: Mapping[str, bytes] = field(default_factory=dict)
     """Field → canonical plain value that came with the write and was not taken: kept in the history, see `changes.PUSHED`."""
+    plain: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The values' plain form, where it is known already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from holdfast.engines.port import Engine
     from holdfast.engines.postgres.provision import Logins
 
-ENGINES = MappingProxyType({"postgresql": "postgresql", "postgres": "postgresql", "memory": "memory"})
+ENGINES = MappingProxyType(
+    {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite", "memory": "memory"}
+)
 """Scheme → engine."""
 
 
@@ -31,6 +33,11 @@ async def open_engine(url: str, *, logins: Logins | None = None, pool_size: int 
             from holdfast.engines.memory.engine import MemoryEngine
 
             return MemoryEngine()
+        case "sqlite":
+            from holdfast.engines.sqlite.engine import SqliteEngine
+            from holdfast.engines.sqlite.location import locate
+
+            return await SqliteEngine.open(locate(url), pool_size=pool_size)
         case "postgresql":
             try:
                 from holdfast.engines.postgres.engine import PostgresEngine

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import uuid_utils.compat
 
+DEVICE_LENGTH = 16
 _DEVICE_ID = re.compile(r"[0-9A-Za-z]{16}\Z")
 _CANONICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 # Version 8 in the high nibble of byte 6, the RFC 9562 variant in the high bits of byte 8; the rest names our layout.

@@ -8,6 +8,19 @@ from holdfast.errors import DeclarationError
 from holdfast.model.markers import MergeRule
 from holdfast.model.types import FieldType
 
+MERGE_RULES: MappingProxyType[MergeRule, str] = MappingProxyType(
+    {
+        "last_writer": "What arrives later stands.",
+        "device": "What the device sent stands.",
+        "server": "What stands on the server stays.",
+        "max": "The larger stands; a value beats none.",
+        "min": "The smaller stands; a value beats none.",
+        "counter": "Both differences are added up.",
+        "union": "What either side added to the list is in, what either removed is out.",
+        "manual": "What stands on the server stays until a person decides, in the conflict inbox.",
+    }
+)
+"""Rule → what it does with a field that both sides have changed."""
 _ORDERED = frozenset({"text", "integer", "float", "decimal", "date", "instant"})
 _FITTING = MappingProxyType(
     {

@@ -98,6 +98,41 @@ class EntitySchema:
         return {field.name: field for field in (*SYSTEM_SCHEMAS, *self.fields)}
 
     @cached_property
+    def wire_fields(self) -> tuple[FieldSchema, ...]:
+        """What a device sees of a row: everything but the version."""
+        return tuple(field for field in self.by_name.values() if field.name != "version")
+
+    @cached_property
+    def pushed_fields(self) -> tuple[FieldSchema, ...]:
+        """What a device may set."""
+        return tuple(field for field in self.fields if not field.server_set)
+
+    @cached_property
+    def demanded_fields(self) -> tuple[FieldSchema, ...]:
+        """What a device may set and a new row must have."""
+        return tuple(field for field in self.pushed_fields if field.required)
+
+    @cached_property
+    def referring_fields(self) -> tuple[FieldSchema, ...]:
+        """The fields that refer to rows or to members."""
+        return tuple(field for field in self.fields if field.reference is not None)
+
+    @cached_property
+    def byte_order(self) -> tuple[FieldSchema, ...]:
+        """The declared fields in the byte order of their stable names, which is the log's."""
+        return tuple(sorted(self.fields, key=lambda field: field.column))
+
+    @cached_property
+    def keys(self) -> tuple[tuple[str, ...], ...]:
+        """The fields of each index and unique rule."""
+        return (*(index.fields for index in self.indexes), *(rule.fields for rule in self.uniques))
+
+    @cached_property
+    def stores_plain(self) -> bool:
+        """Whether a row's plain form is what an SQL engine reads: no field is renamed, none holds raw bytes."""
+        return not self.is_renamed and all(field.type.kind != "bytes" for field in self.fields)
+
+    @cached_property
     def by_column(self) -> dict[str, FieldSchema]:
         """The same by their stable names: the one way from what is stored to what it is called today."""
         return {field.column: field for field in self.by_name.values()}
@@ -144,7 +179,7 @@ class EntitySchema:
     def sortable(self) -> frozenset[str]:
         """The fields on which filters and sorts are served."""
         names = {"id", "created_at"} | ({self.owner} if self.owner else set())
-        for fields in (*(i.fields for i in self.indexes), *(u.fields for u in self.uniques)):
+        for fields in self.keys:
             names |= set(fields)
         return frozenset(names)
 

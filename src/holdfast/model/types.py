@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
+from functools import cache, lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -39,6 +40,8 @@ def check_text(value: Any) -> str:
         raise ValueError("must be text")
     if "\x00" in value:
         raise ValueError("must not contain a NUL character")
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -170,12 +173,14 @@ class DecimalType:
         if number and not -60 <= number.adjusted() <= 60:
             raise ValueError(self._shape())
         try:
-            fixed = number.quantize(Decimal((0, (1,), -self.scale)), context=_EXACT)
+            fixed = number.quantize(_quantum(self.scale), context=_EXACT)
         except InvalidOperation:
             raise ValueError(self._shape()) from None
         if fixed != number or (fixed and fixed.adjusted() >= self.precision - self.scale):
             raise ValueError(self._shape())
-        return fixed or fixed.copy_abs()
+        if number.same_quantum(fixed):
+            fixed = number
+        return fixed if fixed or not fixed.is_signed() else fixed.copy_abs()
 
     def _shape(self) -> str:
         return (
@@ -324,6 +329,12 @@ FieldType = (
 )
 
 
+@cache
+def _quantum(scale: int) -> Decimal:
+    return Decimal((0, (1,), -scale))
+
+
+@lru_cache(maxsize=1_024)  # a flush writes the same moment many times
 def format_instant(moment: datetime) -> str:
     """RFC 3339, UTC, always six digits behind the second: text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"

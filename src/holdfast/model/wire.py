@@ -9,17 +9,17 @@ A device holds a value no more exactly than this, so two values that are equal h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from holdfast.model.ids import device_spelling, parse_id
-from holdfast.model.schema import EntitySchema, FieldSchema
-from holdfast.model.types import DecimalType, FieldType, FloatType, InstantType, IntegerType, JsonType
+from holdfast.model.ids import DEVICE_LENGTH, device_spelling, parse_id
+from holdfast.model.schema import EntitySchema
+from holdfast.model.types import FieldType
 
 Wire = None | bool | int | float | str
 
@@ -27,18 +27,9 @@ MAX_EXACT: Final = 2**53 - 1
 """The largest whole number that a JavaScript number holds exactly."""
 SIGNIFICANT: Final = 15
 """How many digits of a decimal every double gives back."""
+_FIFTEEN: Final = Context(prec=SIGNIFICANT)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-
-
-def wire_columns(schema: EntitySchema) -> tuple[FieldSchema, ...]:
-    """What a device sees of a row: everything but the version."""
-    return tuple(field for field in schema.by_name.values() if field.name != "version")
-
-
-def pushed_columns(schema: EntitySchema) -> tuple[FieldSchema, ...]:
-    """What a device may set."""
-    return tuple(field for field in schema.fields if not field.server_set)
 
 
 def spell_id(row_id: UUID) -> str:
@@ -51,56 +42,32 @@ def read_id(text: Any) -> UUID:
     if not isinstance(text, str):
         raise ValueError("must be text")
     row_id = parse_id(text)
-    if spell_id(row_id) != text:
+    if len(text) > DEVICE_LENGTH and spell_id(row_id) != text:
         raise ValueError("this id has a device's spelling, and only that is read here")
     return row_id
 
 
 def encode_wire_row(schema: EntitySchema, row: Mapping[str, Any]) -> dict[str, Wire]:
     """A row as a device holds it."""
-    return {field.column: encode_wire(field.type, row[field.name]) for field in wire_columns(schema)}
+    return {field.column: encode_wire(field.type, row[field.name]) for field in schema.wire_fields}
 
 
 def encode_wire(kind: FieldType, value: Any) -> Wire:
     """A normalised value as a device holds it."""
     if value is None:
         return None
-    match kind.kind:
-        case "instant":
-            return int((value - _EPOCH) // _MILLISECOND)
-        case "decimal":
-            return _decimal_number(value)
-        case "json":
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-        case "uuid":
-            return spell_id(value)
-        case "float":
-            return _json_float(value)
-        case _:
-            plain = kind.encode(value)
-            assert not isinstance(plain, list | dict)  # noqa: S101 (only JSON is one, and is text here)
-            return plain
+    encode = _ENCODERS.get(kind.kind)
+    plain = kind.encode(value) if encode is None else encode(value)
+    assert not isinstance(plain, list | dict)  # noqa: S101 (only JSON is one, and is text here)
+    return plain
 
 
 def decode_wire(kind: FieldType, wire: Any) -> Any:
     """The normalised value of what a device sent for a field. Raises ValueError with a reason that quotes nothing."""
-    match kind:
-        case InstantType():
-            return kind.normalise(_instant(wire))
-        case DecimalType():
-            return kind.normalise(_exact(wire))
-        case IntegerType():
-            return kind.normalise(_whole(wire))
-        case FloatType():
-            return kind.normalise(_number(wire))
-        case JsonType():
-            return kind.normalise(_document(wire))
-        case _ if kind.kind == "boolean":
-            return kind.decode(bool(wire) if wire in (0, 1) else wire)
-        case _ if kind.kind == "uuid":
-            return read_id(wire)
-        case _:
-            return kind.decode(wire)
+    read = _READERS.get(kind.kind)
+    if read is not None:
+        return kind.normalise(read(wire))
+    return read_id(wire) if kind.kind == "uuid" else kind.decode(wire)
 
 
 def same_on_wire(kind: FieldType, one: Any, other: Any) -> bool:
@@ -119,6 +86,28 @@ def _json_float(value: float) -> int | float:
     return int(value) if value.is_integer() and abs(value) <= MAX_EXACT else value
 
 
+def _milliseconds(moment: datetime) -> int:
+    return int((moment - _EPOCH) // _MILLISECOND)
+
+
+def _canonical_text(document: Any) -> str:
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+_ENCODERS: Final[Mapping[str, Callable[[Any], Wire]]] = {
+    "instant": _milliseconds,
+    "decimal": _decimal_number,
+    "json": _canonical_text,
+    "uuid": spell_id,
+    "float": _json_float,
+}
+"""Kinds that devices hold otherwise than in their plain form."""
+
+
+def _truth(wire: Any) -> Any:
+    return bool(wire) if wire in (0, 1) else wire
+
+
 def _number(wire: Any) -> Any:
     if isinstance(wire, bool) or not isinstance(wire, int | float | Decimal):
         raise ValueError("must be a number")
@@ -130,7 +119,7 @@ def _exact(wire: Any) -> Decimal:
     if isinstance(wire, bool) or not isinstance(wire, int | float | Decimal):
         raise ValueError("must be a number")
     number = Decimal(repr(wire)) if isinstance(wire, float) else Decimal(wire)
-    if number.is_finite() and len(number.normalize().as_tuple().digits) > SIGNIFICANT:
+    if number.is_finite() and number.normalize(_FIFTEEN) != number:
         raise ValueError(f"must have at most {SIGNIFICANT} significant digits")
     return number
 
@@ -158,3 +147,14 @@ def _document(wire: Any) -> Any:
         return orjson.loads(wire)
     except orjson.JSONDecodeError:
         raise ValueError("must be JSON text") from None
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "instant": _instant,
+    "decimal": _exact,
+    "integer": _whole,
+    "float": _number,
+    "json": _document,
+    "boolean": _truth,
+}
+"""Kinds that devices send otherwise than in their plain form: to a Python value that is yet to be normalised."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from holdfast.engines.registry import ENGINES, engine_of
+from holdfast.errors import ConfigurationError
 from holdfast.tenancy.isolation import Isolation
 
 Network = IPv4Network | IPv6Network
@@ -21,13 +22,15 @@ class DatabaseUrl:
     text: str = field(repr=False)
     safe: str
     engine: str
+    forgets: bool = False
+    """Whether what is kept there is gone when the process ends."""
 
     def __str__(self) -> str:
         return self.safe
 
 
 def database_url(text: str) -> DatabaseUrl:
-    """`postgresql://user:password@host:5432/name` or `memory://`."""
+    """`postgresql://user:password@host:5432/name`, `sqlite:///file.db` or `memory://`."""
     try:
         parts = urlsplit(text)
         engine = engine_of(parts.scheme)
@@ -36,9 +39,19 @@ def database_url(text: str) -> DatabaseUrl:
         raise ValueError("is not a URL") from None
     if engine is None:
         raise ValueError(f"does not begin with one of {', '.join(f'{scheme}://' for scheme in ENGINES)}")
-    if engine != "memory" and not parts.path.strip("/"):
+    if engine == "postgresql" and not parts.path.strip("/"):
         raise ValueError("names no database")
-    return DatabaseUrl(text, _without_password(parts), engine)
+    forgets = engine == "memory" or (engine == "sqlite" and not _names_a_file(text))
+    return DatabaseUrl(text, _without_password(parts), engine, forgets)
+
+
+def _names_a_file(text: str) -> bool:
+    from holdfast.engines.sqlite.location import locate
+
+    try:
+        return locate(text).path is not None
+    except ConfigurationError as error:
+        raise ValueError(f"leads to no file. {error.message} {error.hint}".rstrip(".")) from None
 
 
 def _without_password(parts: SplitResult) -> str:

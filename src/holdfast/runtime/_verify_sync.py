@@ -9,7 +9,7 @@ import orjson
 
 from holdfast.errors import CursorExpired
 from holdfast.model.schema import EntitySchema
-from holdfast.model.wire import encode_wire_row, pushed_columns, spell_id
+from holdfast.model.wire import encode_wire_row, spell_id
 from holdfast.runtime._guests import Guest, Guests
 from holdfast.runtime._samples import sample_entity, sample_row
 from holdfast.runtime.assembly import Platform
@@ -27,7 +27,7 @@ async def check_devices(platform: Platform, guests: Guests) -> str:
     empty = await _pull(platform, phone, None)
     await _pull(platform, tablet, None)
     row = sample_row(platform.catalog, schema, guests.one.user_id)
-    columns = {field.name for field in pushed_columns(schema)}
+    columns = {field.name for field in schema.pushed_fields}
     values = {**_plain(platform, schema, row), "id": spell_id(row.id)}
     sent = {name: value for name, value in values.items() if name in columns or name == "id"}
     answer = await _push(platform, phone, empty["timestamp"], schema, TableChanges([sent], [], []))

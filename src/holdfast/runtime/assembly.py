@@ -18,7 +18,7 @@ from uuid import UUID
 from holdfast.accounts.accounts import Accounts
 from holdfast.accounts.entities import User
 from holdfast.accounts.mail import FileMailSender
-from holdfast.engines.port import Control, Engine
+from holdfast.engines.port import Capability, Control, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
@@ -33,7 +33,16 @@ from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
-from holdfast.runtime.database import Database, Tell, make_roles, reach_database, silent
+from holdfast.runtime.database import (
+    Database,
+    Tell,
+    is_development,
+    is_new_file,
+    make_roles,
+    reach_database,
+    remember_development,
+    silent,
+)
 from holdfast.runtime.demo import demo_email
 from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
@@ -65,11 +74,8 @@ class Platform:
     packs: tuple[Pack, ...]
     """The enabled packs; the platform's own are not among them."""
     version: str
-
-    @property
-    def development(self) -> bool:
-        """Whether this is a store for trying things out: demo people may live in it."""
-        return self.settings.development
+    development: bool
+    """Whether this is a store for trying things out: demo people may live in it."""
 
     @property
     def catalog(self) -> Catalog:
@@ -137,22 +143,26 @@ async def open_platform(
         )
         with _told_of(database):
             if make:
+                if serving and is_new_file(settings):
+                    await _make_file(database, settings)
                 await bring_up(database, everything, catalog, tell)
             logins = database.for_serving if serving else database.logins
             engine = await open_engine(database.url, logins=logins, pool_size=settings.pool_size)
         stack.push_async_callback(engine.aclose)
         _demand_isolation(engine, settings)
-        if database.engine == "memory":
+        if settings.forgets:
             await migrate.up(engine, everything, catalog)
         secrets = _secrets(settings)
         store = Store(engine, catalog, cursor_secret=secrets.cursor)
         stack.push_async_callback(store.flusher.drain)
-        accounts = _accounts(settings, store, secrets)
+        development = is_development(settings)
+        accounts = _accounts(settings, store, secrets, development=development)
         stack.push_async_callback(accounts.aclose)
         epochs = StoreEpochs(store)
         hub = Hub(store, secret=secrets.cursor, epoch=epochs, members=accounts.members_among)
         stack.push_async_callback(store.heads.aclose)
-        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, holdfast_version())
+        version = holdfast_version()
+        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, version, development)
         if checked:
             refuse_pending(await platform.revisions())
             await _reach_realm(platform)
@@ -164,7 +174,7 @@ async def open_platform(
 async def _serve_in_background(platform: Platform, stack: AsyncExitStack) -> None:
     """What a server does besides answering: it tends the realm, and witnesses where the store stands, last at its end."""
     tasks = [asyncio.create_task(_sweep_hourly(platform.accounts))]
-    if platform.store.engine.name != "memory":
+    if Capability.DURABLE in platform.store.engine.capabilities:
         witness = Witness(platform.settings.home, platform.store, platform.epochs)
         await witness.look()
         stack.push_async_callback(witness.last_look)
@@ -196,14 +206,15 @@ async def open_store(
 ) -> AsyncIterator[Store]:
     """A store until the block ends: `async with holdfast.open_store("memory://", packs=[PACK]) as store: …`.
 
-    Without `url` the settings decide, which lead to the embedded PostgreSQL of `home` where nothing else is said; there,
-    and in a store that forgets, the tables of `packs` are made when they are missing. `packs` come beside those that the
-    settings enable.
+    Without `url` the settings decide, which lead to the embedded PostgreSQL of `home` where nothing else is said; there, in a
+    new SQLite file, and in a store that forgets, the tables of `packs` are made when they are missing. `packs` come beside
+    those that the settings enable.
     """
     settings = load_settings().changed(
         "open_store(…)", database_url=url, home=None if home is None else str(home)
     )
-    async with open_platform(settings, packs=packs or (), make=settings.development) as platform:
+    make = is_development(settings) or is_new_file(settings)
+    async with open_platform(settings, packs=packs or (), make=make) as platform:
         yield platform.store
 
 
@@ -217,9 +228,9 @@ async def bring_up(
     pre_only: bool = False,
 ) -> list[str]:
     """Make the roles and apply what is pending, as far as the logins allow; returns the revisions applied."""
-    if database.admin_url is None:
+    if not database.may_change or database.engine == "memory":
         return []
-    tell("Checking roles and migrations.")
+    tell("Checking roles and migrations." if database.logins else "Checking migrations.")
     await make_roles(database)
     control = control or Control(tell=lambda line: tell(f"Migrating {line}."), release=holdfast_version())
     async with _as_migrator(database) as engine:
@@ -242,6 +253,13 @@ def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catal
         migrate.check_declared(migrate.revisions_of(packs, catalog), catalog)
 
 
+async def _make_file(database: Database, settings: Settings) -> None:
+    """A file that `up` makes is there to try things out with. That is noted before anything else is in it."""
+    engine = await open_engine(database.url, pool_size=1)
+    await engine.aclose()
+    remember_development(settings)
+
+
 @asynccontextmanager
 async def open_migrator(
     settings: Settings, *, make: bool = False, tell: Tell = silent
@@ -255,7 +273,7 @@ async def open_migrator(
     if make:
         _refuse_undeclared(settings, packs, catalog)
     async with reach_database(settings, make=make, tell=tell) as database:
-        if database.engine == "postgresql" and database.admin_url is None:
+        if not database.may_change:
             raise ConfigurationError(
                 "Changing the schema needs an administrator's login.",
                 where="DATABASE_ADMIN_URL",
@@ -323,11 +341,7 @@ def _told_of(database: Database) -> Iterator[None]:
         yield
     except Unavailable as error:
         error.where = error.where or database.name
-        error.hint = error.hint or (
-            "`holdfast up` sets its logins again."
-            if database.embedded
-            else "Is it running, and do host, port, user and password hold?"
-        )
+        error.hint = error.hint or database.hint
         raise
 
 
@@ -354,16 +368,16 @@ def _demand_isolation(engine: Engine, settings: Settings) -> None:
         )
 
 
-def _accounts(settings: Settings, store: Store, secrets: Secrets) -> Accounts:
+def _accounts(settings: Settings, store: Store, secrets: Secrets, *, development: bool) -> Accounts:
     return Accounts(
         store,
         signing_key=secrets.signing_key,
         refresh_secret=secrets.refresh,
         mail=FileMailSender(settings.home / "mail"),
-        development=settings.development,
+        development=development,
     )
 
 
 def _secrets(settings: Settings) -> Secrets:
     """What signs tokens and cursors. A store that forgets has secrets that are forgotten."""
-    return passing_secrets() if settings.engine == "memory" else load_secrets(settings.home)
+    return passing_secrets() if settings.forgets else load_secrets(settings.home)

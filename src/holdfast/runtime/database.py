@@ -1,6 +1,7 @@
-"""Which database, and with which logins: the embedded server of a home, one's own, or one that forgets.
+"""Which database, and with which logins: the embedded server of a home, one's own, a file, or one that forgets.
 
-The passwords of the roles that Holdfast makes are random and kept in `<home>/database.json`, for its owner alone.
+<home>/database.json      the random passwords of the roles that Holdfast makes on PostgreSQL, for the home's owner alone
+<home>/development.json   the names of the SQLite stores that `holdfast up` has made here, to try things out with
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import ConfigurationError, NotFound
 from holdfast.runtime.embedded import Keeper, end, start_embedded, stop_embedded
-from holdfast.runtime.secrets import keep, read_private
+from holdfast.runtime.secrets import keep, make_home, read_private, write_private
 from holdfast.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,13 +46,29 @@ class Database:
     """The runtime's login as it was given; None where Holdfast makes it."""
     passwords: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def may_change(self) -> bool:
+        """Whether the schema can be changed with what was given. Only PostgreSQL asks for a login of its own for that."""
+        return self.engine != "postgresql" or self.admin_url is not None
+
     def __repr__(self) -> str:
         return f"Database(engine={self.engine!r}, embedded={self.embedded})"
 
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        return "the embedded database" if self.embedded else "DATABASE_URL or DATABASE_ADMIN_URL"
+        if self.embedded:
+            return "the embedded database"
+        return "DATABASE_URL or DATABASE_ADMIN_URL" if self.engine == "postgresql" else "DATABASE_URL"
+
+    @property
+    def hint(self) -> str:
+        """What to look at where it does not answer."""
+        if self.embedded:
+            return "`holdfast up` sets its logins again."
+        if self.engine == "sqlite":
+            return "Is the file where it was, and may this user write to it and to its folder?"
+        return "Is it running, and do host, port, user and password hold?"
 
     @property
     def for_serving(self) -> Logins | None:
@@ -71,6 +88,10 @@ async def reach_database(
     """
     if settings.engine == "memory":
         yield Database("memory", "memory://")
+    elif settings.engine == "sqlite":
+        if not make:
+            _demand_file(settings)
+        yield Database("sqlite", _given(settings))
     elif not settings.embedded:
         yield _own_database(settings, make=make)
     else:
@@ -88,6 +109,67 @@ async def reach_database(
             if watching is not None:
                 await end(watching)
             await stop_embedded(keeper.server)
+
+
+def _given(settings: Settings) -> str:
+    url = settings.database_url or settings.database_admin_url
+    assert url is not None  # noqa: S101 (without one, the database is embedded)
+    return url.text
+
+
+def _demand_file(settings: Settings) -> None:
+    from holdfast.engines.sqlite.location import locate
+
+    location = locate(_given(settings))
+    if location.is_new:
+        raise NotFound(
+            "There is no store here yet.",
+            where=f"DATABASE_URL, {location.path}",
+            hint="`holdfast up` or `holdfast migrate up` makes one.",
+        )
+
+
+def is_development(settings: Settings) -> bool:
+    """Whether this is a store for trying things out. Of a SQLite file it is this home that knows: a copy of the file elsewhere is
+    none, and neither is a file that came here from elsewhere.
+    """
+    if settings.development or settings.engine != "sqlite":
+        return settings.development
+    from holdfast.engines.sqlite.location import locate
+
+    medium = locate(_given(settings)).medium()
+    return medium is not None and medium in _stores_made_here(settings.home)
+
+
+def is_new_file(settings: Settings) -> bool:
+    """Whether these settings lead to a SQLite file that does not exist yet."""
+    if settings.engine != "sqlite" or settings.forgets:
+        return False
+    from holdfast.engines.sqlite.location import locate
+
+    return locate(_given(settings)).is_new
+
+
+def remember_development(settings: Settings) -> None:
+    """Note that the store which these settings lead to was made here, to try things out with."""
+    from holdfast.engines.sqlite.location import locate
+
+    medium = locate(_given(settings)).medium()
+    if medium is not None:
+        known = {*_stores_made_here(settings.home), medium}
+        make_home(settings.home)
+        write_private(_development(settings.home), json.dumps(sorted(known), indent=2).encode() + b"\n")
+
+
+def _stores_made_here(home: Path) -> set[str]:
+    try:
+        return set(map(str, json.loads(read_private(_development(home)) or b"[]")))
+    except (ValueError, TypeError):
+        return set()  # without it, a store is taken for one that matters
+
+
+def _development(home: Path) -> Path:
+    return home / "development.json"
 
 
 def has_embedded(home: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import Conflict, Duplicate, InvalidInput
-from holdfast.runtime.database import Tell, silent
+from holdfast.runtime.database import Tell, is_development, silent
 from holdfast.runtime.people import scope_of
 from holdfast.runtime.secrets import keep, read_private
 from holdfast.runtime.settings import Settings
@@ -30,7 +30,7 @@ def demo_path(home: Path) -> Path:
 
 def demo_email(settings: Settings) -> str:
     """The demo person's address. Raises InvalidInput where there is no such person."""
-    if settings.development and read_private(demo_path(settings.home)):
+    if is_development(settings) and read_private(demo_path(settings.home)):
         return DEMO_EMAIL
     raise InvalidInput(
         "It is not said whose: there is no demo person here.",

@@ -67,7 +67,7 @@ class Settings:
     )
     database_url: DatabaseUrl | None = _optional(
         "DATABASE_URL",
-        "The runtime's login to the database; without it, an embedded PostgreSQL in HOLDFAST_HOME is used.",
+        "The runtime's login to PostgreSQL, or sqlite:///file.db; without it, an embedded PostgreSQL in HOLDFAST_HOME is used.",
         values.database_url,
     )
     database_admin_url: DatabaseUrl | None = _optional(
@@ -127,9 +127,17 @@ class Settings:
         return url.engine if url else "postgresql"
 
     @property
+    def forgets(self) -> bool:
+        """Whether the store is gone when the process ends."""
+        url = self.database_url or self.database_admin_url
+        return url is not None and url.forgets
+
+    @property
     def development(self) -> bool:
-        """Whether this is a store for trying things out: the embedded one, or one that forgets."""
-        return self.embedded or self.engine == "memory"
+        """Whether this store is always one for trying things out: the embedded one, or one that forgets. A SQLite file is one
+        where this home says so: see `runtime.database.is_development`.
+        """
+        return self.embedded or self.forgets
 
     def changed(self, source: str, **texts: str | None) -> Settings:
         """The same with these settings given as text by `source`, such as an option of the command line."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from holdfast.engines.port import Inspection
+from holdfast.engines.port import Capability, Inspection
 from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime._guests import Guests, log_verification, remove_guests, remove_leftovers, welcome_guests
@@ -96,7 +96,9 @@ async def check_schema(run: Verification) -> str:
     if wrong:
         raise Failed("; ".join(wrong))
     looked = [
-        f"{fact} {inspection.facts[fact]}" for fact in ("conditions", "orphans") if fact in inspection.facts
+        f"{fact} {inspection.facts[fact]}"
+        for fact in ("conditions", "orphans", "damage")
+        if fact in inspection.facts
     ]
     return ", ".join([f"{len(schemas)} tables as declared", *looked])
 
@@ -104,8 +106,9 @@ async def check_schema(run: Verification) -> str:
 async def check_grants(run: Verification) -> str:
     """Each role may do what it must, and nothing else."""
     schemas, inspection = await _inspect(run)
-    if run.platform.store.engine.name == "memory":
-        raise NotChecked("this engine has no roles")
+    engine = run.platform.store.engine
+    if Capability.ROW_SECURITY not in engine.capabilities:
+        raise NotChecked(f"not applicable: {engine.name} has no roles (it lacks {Capability.ROW_SECURITY})")
     wrong = [finding for finding in inspection.findings if _is_grant(finding)]
     if wrong:
         raise Failed("; ".join(wrong))

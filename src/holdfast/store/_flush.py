@@ -325,8 +325,4 @@ def _for_the_log(scope: Scope) -> Scope:
 
 
 def _log(plan: FlushPlan) -> Batch:
-    changes = [
-        change if change.flush_end == plan.head else replace(change, flush_end=plan.head)
-        for change in plan.changes
-    ]
-    return Batch((), changes, plan.old_values, plan.head, plan.tombstones)
+    return Batch((), plan.log(), plan.old_values, plan.head, plan.tombstones)

@@ -5,8 +5,10 @@ salt of a row that never was.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -19,13 +21,15 @@ from holdfast.changes.change import (
     Operation,
     Tombstone,
     canonical,
-    commitment,
+    commitment_of,
     new_salt,
     value_hash,
 )
 from holdfast.engines.port import Outcome, PlannedWrite, Row, RowWrite, Stored, Write
 from holdfast.errors import NotFound, StaleVersion
+from holdfast.model.plain import encode_fields
 from holdfast.model.schema import EntitySchema, FieldSchema
+from holdfast.model.types import format_instant
 from holdfast.tenancy.scope import Scope
 
 _TICK = timedelta(microseconds=1)
@@ -39,7 +43,8 @@ class FlushPlan:
 
     head: int
     writes: list[tuple[Scope, RowWrite]] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Callable[[int], Change]] = field(default_factory=list)
+    """Each waits for the last number of the flush."""
     old_values: list[OldValue] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
 
@@ -52,6 +57,10 @@ class FlushPlan:
         self.head, changes, old_values, tombstones = mark
         del self.changes[changes:], self.old_values[old_values:], self.tombstones[tombstones:]
         self.writes.clear()
+
+    def log(self) -> list[Change]:
+        """The changes, now that it is known where the flush ends."""
+        return [make(self.head) for make in self.changes]
 
     def take_writes(self) -> list[tuple[Scope, list[RowWrite]]]:
         """The row writes planned since the last call, in order, those together that see the same rows: from which device
@@ -79,7 +88,7 @@ def plan_write(
     """
     write = planned.write
     if write.op is Operation.CREATE:
-        return _record(plan, planned, None, _created(write, planned.at), write.salt)
+        return _record(plan, planned, None, _created(write, planned.at), write.salt, _created_plain(planned))
     if stored is None:
         if plan is not None and _is_touch_of_nothing(write):
             return None, _journal(plan, planned, None, None, write.salt or new_salt())
@@ -99,23 +108,34 @@ def _created(write: Write, at: datetime) -> Row:
     return {"id": write.row_id, "version": 1, "created_at": at, "updated_at": at, **write.values}
 
 
+def _created_plain(planned: PlannedWrite) -> Mapping[str, Any]:
+    write, at = planned.write, format_instant(planned.at)
+    values = encode_fields(write.schema, write.values) if write.plain is None else write.plain
+    return {"id": str(write.row_id), "version": 1, "created_at": at, "updated_at": at, **values}
+
+
 def _updated(row: Row, changed: dict[str, Any], at: datetime) -> Row:
     later = max(row["updated_at"] + _TICK, at)
     return {**row, **changed, "version": row["version"] + 1, "updated_at": later}
 
 
 def _record(
-    plan: FlushPlan | None, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes
+    plan: FlushPlan | None,
+    planned: PlannedWrite,
+    old: Row | None,
+    new: Row | None,
+    salt: bytes,
+    plain: Mapping[str, Any] | None = None,
 ) -> tuple[RowWrite, Outcome]:
     write = planned.write
     replaced = 0 if old is None else old["version"]
     version = replaced + 1
-    physical = RowWrite(write.schema, write.row_id, new, replaced, salt)
+    physical = RowWrite(write.schema, write.row_id, new, replaced, salt, plain)
     if plan is not None:
         plan.writes.append((planned.scope, physical))
     if plan is None or not write.schema.journaled:
         return physical, Outcome(version, None, row=new)
-    return physical, _journal(plan, planned, old, new, salt)
+    return physical, _journal(plan, planned, old, new, salt, plain)
 
 
 def _is_touch_of_nothing(write: Write) -> bool:
@@ -125,27 +145,38 @@ def _is_touch_of_nothing(write: Write) -> bool:
 
 
 def _journal(
-    plan: FlushPlan, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes
+    plan: FlushPlan,
+    planned: PlannedWrite,
+    old: Row | None,
+    new: Row | None,
+    salt: bytes,
+    plain: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Enter a write's change, its old and its kept values and its tombstone, under the next number."""
     write = planned.write
     version = 1 if old is None else old["version"] + 1
     owner = _owner(planned, old, new)
     plan.head += 1
-    plan.changes.append(_change(plan.head, planned, old, new, salt, version))
+    changed = changed_fields(write.schema, old, new)
+    if plain is None:
+        plain = {} if new is None else encode_fields(write.schema, {f.name: new[f.name] for f in changed})
+    hashes = b"".join([value_hash(plain[declared.name]) for declared in changed])
+    commitment = commitment_of(salt, version, hashes)
+    plan.changes.append(partial(_change, plan.head, planned, changed, version, commitment))
     if old is not None:
-        plan.old_values.extend(_old_values(plan.head, write.schema, old, new))
+        plan.old_values.extend(_old_values(plan.head, write.schema, old, changed, gone=new is None))
     if new is None:
         plan.old_values.append(_last_salt(plan.head, write, salt, owner))
         plan.tombstones.append(
             Tombstone(write.schema.stable_name, write.row_id, plan.head, owner, planned.scope.device)
         )
-    plan.old_values.extend(
-        OldValue(write.schema.stable_name, write.row_id, plan.head, column + PUSHED, value, owner)
-        for column, value in sorted(
-            (_column(write.schema, name), value) for name, value in write.kept.items()
+    if write.kept:
+        plan.old_values.extend(
+            OldValue(write.schema.stable_name, write.row_id, plan.head, column + PUSHED, value, owner)
+            for column, value in sorted(
+                (_column(write.schema, name), value) for name, value in write.kept.items()
+            )
         )
-    )
     return Outcome(version, plan.head, row=new)
 
 
@@ -160,15 +191,18 @@ def _owner(planned: PlannedWrite, old: Row | None, new: Row | None) -> UUID | No
 
 
 def _change(
-    number: int, planned: PlannedWrite, old: Row | None, new: Row | None, salt: bytes, version: int
+    number: int,
+    planned: PlannedWrite,
+    changed: tuple[FieldSchema, ...],
+    version: int,
+    commitment: bytes,
+    flush_end: int,
 ) -> Change:
     write, scope = planned.write, planned.scope
-    changed = changed_fields(write.schema, old, new)
-    held = {} if new is None else {f.column: value_hash(_plain(f, new[f.name])) for f in changed}
     return Change(
         tenant_id=scope.tenant_id,
         number=number,
-        flush_end=number,
+        flush_end=flush_end,
         entity=write.schema.stable_name,
         row_id=write.row_id,
         op=write.op,
@@ -177,7 +211,7 @@ def _change(
         actor=scope.user_id,
         device=scope.device,
         at=planned.at,
-        commitment=commitment(salt, version, held),
+        commitment=commitment,
     )
 
 
@@ -185,15 +219,13 @@ def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tu
     """The declared fields that differ, in byte order of their stable names: all of a new row, none of a deleted one."""
     if new is None:
         return ()
+    if old is None:
+        return schema.byte_order
     return tuple(
         declared
-        for declared in _in_order(schema)
-        if old is None or _differ(declared, old[declared.name], new[declared.name])
+        for declared in schema.byte_order
+        if _differ(declared, old[declared.name], new[declared.name])
     )
-
-
-def _in_order(schema: EntitySchema) -> list[FieldSchema]:
-    return sorted(schema.fields, key=lambda declared: declared.column)
 
 
 def _column(schema: EntitySchema, name: str) -> str:
@@ -209,13 +241,15 @@ def _differ(declared: FieldSchema, old: Any, new: Any) -> bool:
     return bool(old != new)
 
 
-def _old_values(number: int, schema: EntitySchema, old: Row, new: Row | None) -> list[OldValue]:
-    left = changed_fields(schema, old, new) if new is not None else _in_order(schema)
+def _old_values(
+    number: int, schema: EntitySchema, old: Row, changed: tuple[FieldSchema, ...], *, gone: bool
+) -> list[OldValue]:
+    left = schema.byte_order if gone else changed
     owner = old[schema.owner] if schema.owner else None
     return [
         OldValue(schema.stable_name, old["id"], number, f.column, canonical(_plain(f, old[f.name])), owner)
         for f in left
-        if old[f.name] is not None or new is not None
+        if old[f.name] is not None or not gone
     ]
 
 

@@ -30,7 +30,7 @@ from holdfast.model.schema import EntitySchema
 from holdfast.model.validate import validate_entity
 from holdfast.store._authorize import authorize_ingest, authorize_read, authorize_write, owner_of
 from holdfast.store._flush import Flusher
-from holdfast.store._prepare import checked_size, prepare_create, prepare_patch
+from holdfast.store._prepare import prepare_create, prepare_patch, size_of
 from holdfast.store.paging import decode_cursor, encode_cursor
 from holdfast.store.session import Session
 from holdfast.store.watch import Heads
@@ -77,9 +77,9 @@ class Store:
         """Whether this scope's role may do `op` to rows of the entity."""
         return _is_allowed(authorize_write, scope, schema, op)
 
-    def measure(self, schema: EntitySchema, values: Mapping[str, Any]) -> int:
-        """The bytes of normalised values. Raises TooLarge beyond the engine's limits."""
-        return checked_size(schema, values, self.limits)
+    def measure(self, schema: EntitySchema, plain: Mapping[str, Any]) -> int:
+        """The bytes of values in plain form. Raises TooLarge beyond the engine's limits."""
+        return size_of(schema, plain, self.limits)
 
     @staticmethod
     def scope_for_notes(scope: Scope, *, reason: str) -> Scope:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -40,6 +40,9 @@ class Past:
     def after(self, number: int) -> list[Change]:
         """The changes behind a number."""
         return [change for change in self.changes if change.number > number]
+
+
+NOTHING_PAST: Final = Past()
 
 
 def standing_at(

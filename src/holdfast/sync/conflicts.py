@@ -14,7 +14,7 @@ from holdfast.errors import Conflict as ConflictError
 from holdfast.errors import HoldfastError, InvalidInput, NotFound
 from holdfast.model.plain import decode_fields, encode_fields
 from holdfast.model.schema import EntitySchema
-from holdfast.model.wire import pushed_columns, spell_id
+from holdfast.model.wire import spell_id
 from holdfast.store.deciding import Decided, RowKey
 from holdfast.store.store import Store
 from holdfast.sync.base import MISSING, Past, base_of, pushed_values, standing_at
@@ -172,7 +172,7 @@ class _Resolution:
         old = await tx.read_history_since(schema, [conflict.row_id], conflict.number - 1)
         kept = kept_values(schema, conflict.number, Past((), old))
         return decode_fields(
-            schema, {n: v for n, v in kept.items() if n in {f.name for f in pushed_columns(schema)}}
+            schema, {n: v for n, v in kept.items() if n in {f.name for f in schema.pushed_fields}}
         )
 
     def _write(

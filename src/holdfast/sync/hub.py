@@ -63,7 +63,7 @@ class Hub:
         tag = await self._tag(caller)
         after = None if request.cursor is None else tag.number(request.cursor)
         standing = await self._standing(caller, after)
-        await self._remember(caller, standing, after)
+        await self._remember(caller, standing, _shown(request, standing, after))
         if request.page is not None and not self._asks_whole(request, standing):
             return await self._page(caller, tag, after, request.page, standing.marks.head)
         plans = self._plans(caller, request, standing, after)
@@ -110,10 +110,9 @@ class Hub:
                 elif found.tables != tables:
                     await session.patch(Visibility, row_id, {"tables": tables}, if_version=found.version)
 
-    async def _remember(self, caller: Caller, standing: Standing, after: int | None) -> None:
+    async def _remember(self, caller: Caller, standing: Standing, seen: int) -> None:
         """Write down what the device has shown and is given, before it is given it."""
         device, head = standing.device, standing.marks.head
-        seen = after or 0
         if device is not None and device.seen == seen and device.issued >= head:
             return
         scope = self.store.scope_for_notes(caller.scope, reason="what a device has")
@@ -291,12 +290,21 @@ class Hub:
         named = frozenset(
             row.values[declared.name]
             for row in changes.rows
-            for declared in row.schema.fields
+            for declared in row.schema.referring_fields
             if declared.reference is not None
             and declared.reference.table == MEMBERS
             and row.values.get(declared.name) is not None
         )
         return await self._members(caller.scope.tenant_id, named) if named else named
+
+
+def _shown(request: PullRequest, standing: Standing, after: int | None) -> int:
+    """The number of the cursor that the device began this pull with. That of a page is none: the device keeps the last
+    page's alone, and what it has edited meanwhile rests on what it had before the first.
+    """
+    number, device = after or 0, standing.device
+    goes_on = request.page is not None and device is not None and device.seen < number < device.issued
+    return device.seen if device is not None and goes_on else number
 
 
 def _visibility_id(caller: Caller) -> UUID:

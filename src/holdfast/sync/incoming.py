@@ -18,9 +18,10 @@ from pydantic import ValidationError
 
 from holdfast.changes.change import canonical
 from holdfast.model.entity import Entity
+from holdfast.model.plain import encode_fields
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.types import IntegerType, TextType
-from holdfast.model.wire import decode_wire, pushed_columns, wire_columns
+from holdfast.model.wire import decode_wire
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _EMPTY: Final[Mapping[str, Any]] = {
@@ -53,6 +54,8 @@ class Incoming:
     """Of a created row: the columns that were edited after it was made. All others the device lets the server set."""
     whole: dict[str, Any] | None = None
     """All declared fields of a new row, but for those that the server sets; None where it cannot be made."""
+    plain: Mapping[str, Any] = field(default_factory=dict)
+    """The plain form of the whole, or else of the values."""
 
 
 def read_row(
@@ -63,11 +66,17 @@ def read_row(
     row = Incoming(schema, row_id, created, listed=None if created else listed)
     if created:
         row.since = listed or frozenset()
-    row.sent = {f.name: raw[f.column] for f in wire_columns(schema) if f.column in raw and f.name != "id"}
-    for declared in pushed_columns(schema):
+    row.sent = {f.name: raw[f.column] for f in schema.wire_fields if f.column in raw and f.name != "id"}
+    for declared in schema.pushed_fields:
         if declared.column in raw:
-            _read_value(row, declared, raw[declared.column])
+            wire = raw[declared.column]
+            try:
+                missing = wire is None and declared.nullable
+                row.values[declared.name] = None if missing else decode_wire(declared.type, wire)
+            except (ValueError, OverflowError):
+                _mend(row, declared, wire)
     _validate(row, entity)
+    row.plain = encode_fields(schema, row.values if row.whole is None else row.whole)
     return row
 
 
@@ -77,17 +86,12 @@ def _listed(schema: EntitySchema, changed: Any) -> frozenset[str] | None:
     return frozenset(schema.current_name(column) for column in changed.split(",") if column) or None
 
 
-def _read_value(row: Incoming, declared: FieldSchema, wire: Any) -> None:
-    if wire is None and declared.nullable:
-        row.values[declared.name] = None
-        return
-    try:
-        row.values[declared.name] = decode_wire(declared.type, wire)
-    except (ValueError, OverflowError):
-        row.refused[declared.name] = as_sent(wire)
-        mended = _mended(declared, wire)
-        if mended is not _UNUSABLE:
-            row.values[declared.name] = mended
+def _mend(row: Incoming, declared: FieldSchema, wire: Any) -> None:
+    """Keep a bad value as it was sent, and go on with what can be made of it."""
+    row.refused[declared.name] = as_sent(wire)
+    mended = _mended(declared, wire)
+    if mended is not _UNUSABLE:
+        row.values[declared.name] = mended
 
 
 def _mended(declared: FieldSchema, wire: Any) -> Any:
@@ -121,24 +125,27 @@ def _validate(row: Incoming, entity: type[Entity]) -> None:
 
 def _take(row: Incoming, made: Entity) -> None:
     whole: dict[str, Any] = {}
+    given, found = row.values, made.__dict__
     for declared in row.schema.fields:
-        value = getattr(made, declared.name)
-        if value is None and not declared.nullable and not declared.server_set:
-            return
+        name = declared.name
+        value = found[name]
+        if value is None:
+            if not declared.nullable and not declared.server_set:
+                return
         # A validator that has left a value alone need not be checked again.
-        if value is not None and value is not row.values.get(declared.name):
+        elif value is not given.get(name):
             value = declared.type.normalise(value)
-        whole[declared.name] = value
+        whole[name] = value
     row.whole = whole
-    for name in row.values:
-        row.values[name] = whole[name]
+    for name in given:
+        given[name] = whole[name]
 
 
 def _filled(row: Incoming) -> dict[str, Any]:
     """The values, and for fields that a new row must have and this one has not, what is empty."""
     filled = dict(row.values)
-    for declared in pushed_columns(row.schema):
-        if declared.name not in filled and declared.required:
+    for declared in row.schema.demanded_fields:
+        if declared.name not in filled:
             if declared.nullable:
                 filled[declared.name] = None
             elif declared.type.kind in _EMPTY and not _is_bounded(declared):

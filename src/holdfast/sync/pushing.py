@@ -24,7 +24,7 @@ from holdfast.model.schema import MEMBERS, EntitySchema
 from holdfast.model.wire import read_id, spell_id
 from holdfast.store.deciding import Decided, RowKey
 from holdfast.store.store import Store
-from holdfast.sync.base import Past
+from holdfast.sync.base import NOTHING_PAST, Past
 from holdfast.sync.caller import Caller
 from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushReceipt
 from holdfast.sync.incoming import Incoming, as_sent, read_row
@@ -130,7 +130,7 @@ def _row_id(schema: EntitySchema, text: str) -> UUID:
 
 def _fits(store: Store, row: Incoming) -> bool:
     try:
-        store.measure(row.schema, row.whole if row.whole is not None else row.values)
+        store.measure(row.schema, row.plain)
     except TooLarge:
         return False
     return sum(map(len, row.refused.values())) <= store.limits.row_bytes
@@ -151,6 +151,8 @@ class Met:
 
     def past(self, key: RowKey) -> Past:
         """What is known of a row's recent past."""
+        if key not in self.changes:
+            return NOTHING_PAST
         return Past(self.changes.get(key, ()), self.old_values.get(key, ()))
 
 
@@ -183,6 +185,7 @@ class Push:
         self._careful = careful
         self._met: Met | None = None
         self._bars: dict[RowKey, dict[str, str]] = {}
+        self._rights: dict[tuple[str, Operation], tuple[bool, bool]] = {}
         self._lost: set[RowKey] = set()
         """Rows of this push that are refused for good: what refers to them waits for nothing."""
         self._device_schema = store.catalog.schema(Device)
@@ -266,22 +269,31 @@ class Push:
     def _ground(
         self, met: Met, key: RowKey, schema: EntitySchema, op: Operation, barred: Mapping[str, str]
     ) -> Ground:
-        scope = self._caller.scope
-        readable = self._store.reads(scope, schema)
+        readable, writable = self._may(schema, op)
         return Ground(
             met.stored.get(key),
             met.past(key),
             met.tombstones.get(key),
             key in met.foreign,
             barred,
-            readable and self._store.writes(scope, schema, op),
+            writable,
             readable,
         )
+
+    def _may(self, schema: EntitySchema, op: Operation) -> tuple[bool, bool]:
+        """Whether the role reads rows of the entity, and may do this to them."""
+        known = self._rights.get((schema.name, op))
+        if known is None:
+            scope = self._caller.scope
+            readable = self._store.reads(scope, schema)
+            known = readable, readable and self._store.writes(scope, schema, op)
+            self._rights[schema.name, op] = known
+        return known
 
     def _barred(self, row: Incoming, met: Met, coming: set[RowKey], going: set[RowKey]) -> dict[str, str]:
         """The references of a row that point at nothing."""
         barred: dict[str, str] = {}
-        for declared in row.schema.fields:
+        for declared in row.schema.referring_fields:
             target = row.values.get(declared.name)
             if declared.reference is None or target is None:
                 continue
@@ -530,6 +542,8 @@ class Push:
         conflicts: list[dict[str, Any]] = []
         later: dict[str, list[str]] = {}
         for verdict in self.verdicts:
+            if verdict.reason is None and not verdict.later:
+                continue
             told = {"table": verdict.schema.relation, "id": spell_id(verdict.row_id)}
             if verdict.later:
                 later.setdefault(verdict.schema.relation, []).append(told["id"])

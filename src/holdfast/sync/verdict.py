@@ -16,14 +16,17 @@ from uuid import UUID
 from holdfast.changes.change import Change, Operation, Tombstone, canonical, new_salt
 from holdfast.changes.devices import is_pushed_by, pushed_by
 from holdfast.engines.port import PlannedWrite, Stored, Write
+from holdfast.model.plain import encode_fields
 from holdfast.model.schema import EntitySchema, FieldSchema
-from holdfast.model.wire import encode_wire, pushed_columns, same_on_wire
-from holdfast.sync.base import MISSING, Base, Past, base_of, known_from, standing_at
+from holdfast.model.wire import encode_wire, same_on_wire
+from holdfast.sync.base import MISSING, Base, Past, base_of, known_from, plain_value, standing_at
 from holdfast.sync.incoming import Incoming
 from holdfast.sync.merge import merge_field
 from holdfast.tenancy.scope import Scope
 
 SYNCED_AT: Final = "synced_at"
+_SPELT_FREELY: Final = frozenset({"json", "bytes"})
+"""Kinds of which a device may send one value in several spellings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
     kept: dict[str, bytes] = {}
     rules: dict[str, str] = {}
     reasons: list[str] = []
-    for declared in pushed_columns(row.schema):
+    for declared in row.schema.pushed_fields:
         name = declared.name
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
@@ -166,7 +169,7 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         pushed, current = row.values[name], stored.row[name]
         same = same_on_wire(declared.type, pushed, current)
         if not _is_edited(row, base, declared):
-            if not same and _still_has(pusher, row, ground, name):
+            if not same and _still_has(pusher, row, ground, declared):
                 kept[name] = _plain(declared, pushed)
             continue
         if same and not _counts(base, declared, current):
@@ -242,13 +245,21 @@ def _is_taken_over(row: Incoming, given: Mapping[str, Any] | None, declared: Fie
     return same_on_wire(declared.type, row.values[declared.name], given[declared.name])
 
 
-def _still_has(pusher: Pusher, row: Incoming, ground: Ground, name: str) -> bool:
+def _still_has(pusher: Pusher, row: Incoming, ground: Ground, declared: FieldSchema) -> bool:
     """Whether the device goes on from what it has sent once more, and so it has to be written down; not so where it has
-    pushed the row since, which makes this an old push.
+    pushed the row since, which makes this an old push, nor where its last pull says the same.
     """
-    listed = row.listed is None or name in row.listed
-    later = ground.past.after(pusher.pulled)
-    return listed and not any(is_pushed_by(change.device, pusher.device) for change in later)
+    name = declared.name
+    if (row.listed is not None and name not in row.listed) or _has_pushed_since(pusher, ground):
+        return False
+    current = None if ground.stored is None else ground.stored.row
+    given = standing_at(row.schema, current, ground.past, pusher.pulled, (name,))
+    return given is None or not same_on_wire(declared.type, row.values[name], given[name])
+
+
+def _has_pushed_since(pusher: Pusher, ground: Ground) -> bool:
+    """Whether the device has pushed the row behind the cursor that comes with this push: a new push would come with a later."""
+    return any(is_pushed_by(change.device, pusher.device) for change in ground.past.after(pusher.pulled))
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
@@ -279,9 +290,20 @@ def _create(pusher: Pusher, row: Incoming, ground: Ground) -> Verdict:
         whole = _without(row.schema, whole, barred)
     if whole is None:
         return _refuse(pusher, row, ground, next(iter(barred.values()), "invalid"))
-    values = {**whole, **_server_values(row.schema, pusher)}
+    set_here = _server_values(row.schema, pusher)
+    values = {**whole, **set_here}
+    plain = {**row.plain, **encode_fields(row.schema, set_here)} if whole is row.whole else None
     kept = {**row.refused, **{name: _plain(row.schema.by_name[name], row.values[name]) for name in barred}}
-    write = Write(row.schema, Operation.CREATE, row.row_id, values, if_version=0, salt=new_salt(), kept=kept)
+    write = Write(
+        row.schema,
+        Operation.CREATE,
+        row.row_id,
+        values,
+        if_version=0,
+        salt=new_salt(),
+        kept=kept,
+        plain=plain,
+    )
     final = {**values, "created_at": pusher.at, "updated_at": pusher.at}
     reason = next(iter(barred.values()), "invalid") if kept else None
     return Verdict(
@@ -341,7 +363,7 @@ def _refuse(
     verdict = Verdict(
         row.schema, row.row_id, reason=reason, rejected=reason is not None, is_open=reason is not None
     )
-    if ground.stored is not None and not ground.foreign:
+    if ground.stored is not None:
         if not _differs(row, ground.stored.row):
             return Verdict(row.schema, row.row_id)
         edited = _edits(pusher, row, ground)
@@ -358,7 +380,7 @@ def _edits(pusher: Pusher, row: Incoming, ground: Ground) -> dict[str, bytes]:
     """What the device has edited, as far as it was not kept before, in plain form or as it was sent."""
     base = _base(pusher, row.schema, ground)
     edited = {name: sent for name, sent in row.refused.items() if _is_news(row, base, name, sent)}
-    for declared in pushed_columns(row.schema):
+    for declared in row.schema.pushed_fields:
         name = declared.name
         if name in row.values and name not in row.refused and _is_edited(row, base, declared):
             edited[name] = _plain(declared, row.values[name])
@@ -381,7 +403,14 @@ def _is_kept_already(pusher: Pusher, row: Incoming, ground: Ground, kept: Mappin
 
 def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     row = None if ground.stored is None else ground.stored.row
-    return base_of(schema, row, ground.past, device=pusher.device, seen=pusher.known_from(ground.past))
+    base = base_of(schema, row, ground.past, device=pusher.device, seen=pusher.known_from(ground.past))
+    if base.pulled is None or not _has_pushed_since(pusher, ground):
+        return base
+    # An old push that comes again: what the device had pushed before its cursor is no edit either.
+    had = {name: canonical(plain_value(schema, name, value)) for name, value in base.pulled.items()}
+    return replace(
+        base, said={name: base.said.get(name, frozenset()) | {plain} for name, plain in had.items()}
+    )
 
 
 def _send_back(pusher: Pusher, verdict: Verdict, ground: Ground) -> Verdict:
@@ -443,12 +472,13 @@ def _plain(declared: FieldSchema, value: Any) -> bytes:
 
 def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
     """Whether the device holds something else in a column that it has than the row as it will stand."""
-    fields = row.schema.by_name
-    return any(not _reads_as(fields[name], final[name], sent) for name, sent in row.sent.items())
-
-
-def _reads_as(declared: FieldSchema, value: Any, sent: Any) -> bool:
-    """Whether a value goes out as it was sent. A document never is what was sent: that is its text."""
-    if value is sent and declared.type.kind != "json":
-        return True
-    return bool(encode_wire(declared.type, value) == sent)
+    fields, read = row.schema.by_name, row.values
+    for name, sent in row.sent.items():
+        value, kind = final[name], fields[name].type
+        # What was read from it and stands goes out as it came, but for what has several spellings.
+        as_read = name in read and read[name] is value and name not in row.refused
+        if as_read and kind.kind not in _SPELT_FREELY:
+            continue
+        if encode_wire(kind, value) != sent:
+            return True
+    return False

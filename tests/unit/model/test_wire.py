@@ -33,11 +33,9 @@ from holdfast.model.wire import (
     decode_wire,
     encode_wire,
     encode_wire_row,
-    pushed_columns,
     read_id,
     same_on_wire,
     spell_id,
-    wire_columns,
 )
 from holdfast.testing.conformance.entities import CATALOG, Note
 from holdfast.testing.strategies import values
@@ -192,10 +190,10 @@ def test_every_devices_id_comes_back_to_it(text: str) -> None:
 
 def test_a_device_sees_everything_but_the_version_and_sets_what_is_its_own() -> None:
     schema = CATALOG.schema(Note)
-    seen = [field.name for field in wire_columns(schema)]
+    seen = [field.name for field in schema.wire_fields]
     assert seen[:3] == ["id", "created_at", "updated_at"]
     assert set(seen) == set(schema.by_name) - {"version"}
-    assert {field.name for field in pushed_columns(schema)} == {"title", "body", "stars", "number"}
+    assert {field.name for field in schema.pushed_fields} == {"title", "body", "stars", "number"}
 
 
 def test_a_row_as_a_device_holds_it() -> None:

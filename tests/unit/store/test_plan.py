@@ -47,7 +47,7 @@ def test_a_new_row_has_version_one_and_the_time_of_the_write() -> None:
     row = {"id": ROW_ID, "version": 1, "created_at": at, "updated_at": at, **VALUES}
     assert physical == RowWrite(NOTE, ROW_ID, row, 0, SALT)
     assert outcome == Outcome(1, 42, row=row)
-    (change,) = plan.changes
+    (change,) = plan.log()
     assert (change.tenant_id, change.number, change.flush_end) == (ANN.tenant_id, 42, 42)
     assert (change.entity, change.row_id, change.op) == ("kit.notes", ROW_ID, Operation.CREATE)
     assert (change.actor, change.device, change.at) == (ANN.user_id, "phone", at)
@@ -71,7 +71,7 @@ def test_an_update_changes_what_differs_and_keeps_what_stood_there() -> None:
     }
     assert (physical.if_version, physical.salt) == (4, SALT)
     assert (outcome.version, outcome.number) == (5, 42)
-    (change,) = plan.changes
+    (change,) = plan.log()
     assert change.fields == ("body", "title")
     assert change.commitment == commitment(
         SALT, 5, {"body": value_hash("text"), "title": value_hash("second")}
@@ -86,7 +86,7 @@ def test_a_delete_keeps_every_value_and_the_salt() -> None:
     physical, outcome = plan_write(plan, planned(Operation.DELETE), STORED)
     assert physical == RowWrite(NOTE, ROW_ID, None, 4, SALT)
     assert outcome == Outcome(5, 42)
-    (change,) = plan.changes
+    (change,) = plan.log()
     assert (change.fields, change.version) == ((), 5)
     assert change.commitment == commitment(SALT, 5, {})
     kept = {old.field: old.value for old in plan.old_values}
@@ -100,7 +100,7 @@ def test_a_change_that_changes_nothing_takes_no_number() -> None:
     physical, outcome = plan_write(plan, planned(Operation.UPDATE, {"title": "first", "body": None}), STORED)
     assert physical is None
     assert outcome == Outcome(4, None, row=ROW)
-    assert (plan.head, plan.changes, plan.writes) == (41, [], [])
+    assert (plan.head, plan.log(), plan.writes) == (41, [], [])
 
 
 def test_a_row_is_changed_later_than_it_was_before() -> None:
@@ -149,7 +149,7 @@ def test_what_a_write_set_planned_is_forgotten_with_it() -> None:
     plan_write(plan, planned(Operation.DELETE), STORED)
     plan.back_to(mark)
     assert plan.head == 11
-    assert ([change.number for change in plan.changes], len(plan.old_values)) == ([11], 1)
+    assert ([change.number for change in plan.log()], len(plan.old_values)) == ([11], 1)
     assert plan.take_writes() == []
 
 
@@ -181,7 +181,7 @@ def test_a_touch_gives_a_version_where_nothing_changes() -> None:
     assert physical is not None
     assert physical.row == {**ROW, "version": 5, "updated_at": START + timedelta(seconds=9)}
     assert (outcome.version, outcome.number) == (5, 42)
-    (change,) = plan.changes
+    (change,) = plan.log()
     assert (change.fields, change.commitment) == ((), commitment(SALT, 5, {}))
     assert plan.old_values == []
 
@@ -201,7 +201,7 @@ def test_a_touched_delete_of_nothing_is_a_first_version() -> None:
     assert physical is None
     assert outcome == Outcome(1, 42)
     assert plan.writes == []
-    (change,) = plan.changes
+    (change,) = plan.log()
     salt, kept = plan.old_values
     raw = base64.b64decode(orjson.loads(salt.value))
     assert (change.op, change.version, change.commitment) == (Operation.DELETE, 1, commitment(raw, 1, {}))
@@ -237,7 +237,7 @@ def test_bookkeeping_goes_along_without_a_number() -> None:
     physical, outcome = plan_write(plan, write, Stored(row, b""))
     assert physical is not None
     assert (outcome.version, outcome.number) == (5, None)
-    assert (plan.head, plan.changes, plan.old_values, plan.tombstones) == (41, [], [], [])
+    assert (plan.head, plan.log(), plan.old_values, plan.tombstones) == (41, [], [], [])
     assert plan.take_writes() == [(ANN, [physical])]
 
 

@@ -80,3 +80,24 @@ async def test_a_database_that_does_not_answer_ends_no_stream() -> None:
     log.broken, log.heads[TENANT] = False, 3
     assert await waiting == 3
     await heads.aclose()
+
+
+async def test_many_are_woken_some_at_a_time_and_all_of_them() -> None:
+    log = Log()
+    heads = Heads(log.look_up, poll=60)
+    told: list[int] = []
+
+    async def watch(place: int) -> None:
+        assert await heads.next(TENANT, 0, seconds=5) == 3
+        told.append(place)
+
+    watching = [asyncio.create_task(watch(place)) for place in range(100)]
+    await asyncio.sleep(0.02)
+    heads.tell(TENANT, 2)
+    heads.tell(TENANT, 3)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert 0 < len(told) < 100
+    await asyncio.gather(*watching)
+    assert told == list(range(100))
+    await heads.aclose()

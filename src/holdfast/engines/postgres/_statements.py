@@ -193,7 +193,9 @@ def _row_json(write: RowWrite) -> dict[str, Any]:
     head: dict[str, Any] = {"id": str(write.row_id), _IF_VERSION: write.if_version}
     if write.row is None:
         return head
-    plain = fields_json(write.schema, write.row)
+    plain = write.plain
+    if plain is None or not write.schema.stores_plain:
+        plain = fields_json(write.schema, write.row)
     return {**plain, **head, "commit_salt": "\\x" + write.salt.hex()}
 
 

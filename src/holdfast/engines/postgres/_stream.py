@@ -17,13 +17,13 @@ from asyncpg.protocol.protocol import NO_TIMEOUT
 from holdfast.engines.port import Piece, Selection, Since
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._names import literal, quoted, table_name
-from holdfast.engines.postgres._wire import MARK, differs, json_fields, respell, wire_row
+from holdfast.engines.postgres._wire import DELIMITER, differs, has_documents, spell_row, wire_row
 from holdfast.errors import Unavailable
 from holdfast.model.schema import EntitySchema
 from holdfast.model.wire import read_id
 from holdfast.tenancy.scope import Scope
 
-_DELIMITER, _QUOTE = "\x01", "\x02"
+_QUOTE = "\x02"
 # Rows are to come in the order of the key's index, at once and from one process: a planner that thinks of the last row sorts
 # all of them first, on disk. What is sorted all the same, the changes of a span, is narrow.
 _IN_ORDER = """set local enable_sort = off; set local enable_seqscan = off;
@@ -38,7 +38,7 @@ async def stream(
     connection: asyncpg.Connection, scope: Scope, selection: Selection
 ) -> AsyncGenerator[Piece, None]:
     """The pieces of a selection. Closed early, it ends the COPY on the server, and the connection with it."""
-    documents = json_fields(selection.schema)
+    documents = has_documents(selection.schema)
     with translated(selection.schema):
         await connection.execute(_IN_ORDER)
     rest = b""
@@ -91,7 +91,12 @@ async def _copy(connection: asyncpg.Connection, text: str, basin: _Basin) -> Non
     failed: Exception | None = None
     try:
         await connection.copy_from_query(
-            text, output=basin.pour, format="csv", delimiter=_DELIMITER, quote=_QUOTE, timeout=NO_TIMEOUT
+            text,
+            output=basin.pour,
+            format="csv",
+            delimiter=DELIMITER.decode(),
+            quote=_QUOTE,
+            timeout=NO_TIMEOUT,
         )
     except Exception as error:  # noqa: BLE001 (it is raised where the pieces are read)
         failed = error
@@ -140,12 +145,12 @@ class _Basin:
         self._full.set()
 
 
-def _piece(documents: list[str], lines: bytes) -> Piece:
-    last = lines[lines.rfind(b"\n") + 1 :].removeprefix(MARK)
+def _piece(documents: bool, lines: bytes) -> Piece:  # noqa: FBT001
+    last = lines[lines.rfind(b"\n") + 1 :]
     row_id = read_id(last[_ID_AT : last.index(b'"', _ID_AT)].decode())
-    if documents and (lines.startswith(MARK) or b"\n" + MARK in lines):
-        split = [respell(documents, line) if line.startswith(MARK) else line for line in lines.split(b"\n")]
-        return Piece(b",".join(split), len(split), row_id)
+    if documents:
+        rows = [spell_row(line) for line in lines.split(b"\n")]
+        return Piece(b",".join(rows), len(rows), row_id)
     return Piece(lines.replace(b"\n", b","), lines.count(b"\n") + 1, row_id)
 
 

@@ -1,7 +1,7 @@
 """Rows in wire form as the database itself spells them: `model.wire` says what each value must read as.
 
-A line that only Python can spell is marked: the database prints a document with its keys by length and with blanks, the wire
-has them sorted and without.
+Documents are spelt by Python: the database prints them with their keys by length and with blanks, the wire has them sorted and
+without. So they come in columns of their own, between those that hold the text of the row around them.
 """
 
 from __future__ import annotations
@@ -21,32 +21,44 @@ from holdfast.model.types import (
     JsonType,
     UuidType,
 )
-from holdfast.model.wire import MAX_EXACT, SIGNIFICANT, wire_columns
+from holdfast.model.wire import MAX_EXACT, SIGNIFICANT
 
-MARK = b"~"
+DELIMITER = b"\x01"
+"""Between the columns. JSON text never holds it."""
+_SIMPLE = {b"": b"null", b"{}": b'"{}"', b"[]": b'"[]"'}
 
 
 def wire_row(schema: EntitySchema, alias: str) -> str:
-    """An expression for the JSON text of a row, `MARK` before it where `respell` must finish it."""
-    parts = [_marked(schema, alias)] if json_fields(schema) else []
-    for index, field in enumerate(wire_columns(schema)):
-        lead = ("{" if index == 0 else ",") + f'"{field.column}":'
-        parts += [literal(lead), f"({_value(field, alias)})"]
-    return " || ".join([*parts, literal("}")])
+    """The columns whose texts, documents spelt by `spell_row`, make up the JSON text of a row."""
+    columns: list[str] = []
+    parts: list[str] = []
+    for index, field in enumerate(schema.wire_fields):
+        parts.append(literal(("{" if index == 0 else ",") + f'"{field.column}":'))
+        if isinstance(field.type, JsonType):
+            columns += [" || ".join(parts), f"{alias}.{quoted(field.column)}"]
+            parts = []
+        else:
+            parts.append(f"({_value(field, alias)})")
+    return ", ".join([*columns, " || ".join([*parts, literal("}")])])
 
 
-def json_fields(schema: EntitySchema) -> list[str]:
-    """The columns that hold documents."""
-    return [field.column for field in schema.fields if isinstance(field.type, JsonType)]
+def has_documents(schema: EntitySchema) -> bool:
+    """Whether rows come in more than one column."""
+    return any(isinstance(field.type, JsonType) for field in schema.fields)
 
 
-def respell(names: list[str], line: bytes) -> bytes:
-    """A marked line with the documents in its fields `names` in their canonical spelling."""
-    row = orjson.loads(line[len(MARK) :])
-    for name in names:
-        if row[name] is not None:
-            row[name] = orjson.dumps(orjson.loads(row[name]), option=orjson.OPT_SORT_KEYS).decode()
-    return orjson.dumps(row)
+def spell_row(line: bytes) -> bytes:
+    """A line of columns as the JSON text of its row."""
+    parts = line.split(DELIMITER)
+    for place in range(1, len(parts), 2):
+        document = parts[place]
+        parts[place] = _SIMPLE.get(document) or _spelt(document)
+    return b"".join(parts)
+
+
+def _spelt(document: bytes) -> bytes:
+    text = orjson.dumps(orjson.loads(document), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(text.decode())
 
 
 def differs(field: FieldSchema, alias: str) -> str:
@@ -66,13 +78,6 @@ def differs(field: FieldSchema, alias: str) -> str:
         case _:
             condition = f"{column} is not null"
     return f"coalesce({condition}, false)"
-
-
-def _marked(schema: EntitySchema, alias: str) -> str:
-    simple = " and ".join(
-        f"coalesce({alias}.{quoted(name)} in ('{{}}', '[]'), true)" for name in json_fields(schema)
-    )
-    return f"case when {simple} then '' else {literal(MARK.decode())} end"
 
 
 def _value(field: FieldSchema, alias: str) -> str:
@@ -99,8 +104,6 @@ def _text(kind: FieldType, column: str) -> str | None:
             return f"'\"' || {column}::text || '\"'"  # the stream sets the style
         case ChoiceType(values=values) if all(_is_plain(value) for value in values):
             return f"'\"' || {column} || '\"'"
-        case JsonType():
-            return f"case {column} when '{{}}' then '\"{{}}\"' when '[]' then '\"[]\"' else to_json({column}::text)::text end"
         case _:
             return None
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from holdfast.engines.admission import SHARE
 from holdfast.engines.port import (
     CALM,
     Applied,
@@ -47,7 +48,7 @@ from holdfast.engines.postgres._statements import (
     texts_of,
 )
 from holdfast.engines.postgres._writes import outcomes_of, write_json
-from holdfast.engines.postgres.pool import SHARE, Pool
+from holdfast.engines.postgres.pool import Pool
 from holdfast.engines.postgres.provision import Logins
 from holdfast.engines.postgres.review import sql_lines
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
@@ -80,10 +81,10 @@ class PostgresEngine:
             Capability.STREAM,
         }
     )
+    limits = Limits()
 
     def __init__(self, logins: Logins, *, pool_size: int = 10) -> None:
         """Nothing is opened before it is used; `open` does it at once, and checks what it finds."""
-        self.limits = Limits()
         self._logins = logins
         self._pool_size = pool_size
         self._pools: dict[str, Pool] = {}

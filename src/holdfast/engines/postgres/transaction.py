@@ -203,21 +203,21 @@ def _verb(write: RowWrite) -> str:
 
 
 def _dumps(value: list[dict[str, Any]]) -> str:
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, default=str).decode()  # the driver's UUIDs are of a kind of their own
 
 
 def _change_json(change: Change) -> dict[str, Any]:
     return {
-        "tenant_id": str(change.tenant_id),
+        "tenant_id": change.tenant_id,
         "number": change.number,
         "flush_end": change.flush_end,
         "format": change.format,
         "entity": change.entity,
-        "row_id": str(change.row_id),
+        "row_id": change.row_id,
         "op": change.op.value,
-        "fields": list(change.fields),
+        "fields": change.fields,
         "version": change.version,
-        "actor": str(change.actor) if change.actor else None,
+        "actor": change.actor,
         "device": change.device,
         "at": format_instant(change.at),
         "commitment": "\\x" + change.commitment.hex(),
@@ -227,20 +227,20 @@ def _change_json(change: Change) -> dict[str, Any]:
 def _old_value_json(value: OldValue) -> dict[str, Any]:
     return {
         "entity": value.entity,
-        "row_id": str(value.row_id),
+        "row_id": value.row_id,
         "number": value.number,
         "field": value.field,
         "value": "\\x" + value.value.hex(),
-        "owner_id": str(value.owner) if value.owner else None,
+        "owner_id": value.owner,
     }
 
 
 def _tombstone_json(tombstone: Tombstone) -> dict[str, Any]:
     return {
         "entity": tombstone.entity,
-        "row_id": str(tombstone.row_id),
+        "row_id": tombstone.row_id,
         "number": tombstone.number,
-        "owner_id": str(tombstone.owner) if tombstone.owner else None,
+        "owner_id": tombstone.owner,
         "device": tombstone.device,
     }
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from holdfast import new_id
-from holdfast.engines.postgres.pool import Admission
+from holdfast.engines.admission import Admission
 from holdfast.errors import Busy
 
 HOT, COLD = new_id(), new_id()

@@ -1,0 +1,243 @@
+"""`python -m benchmarks.sqlite`: put, get, list, batch and pull on a SQLite file: by hand, through the port, through a session.
+
+The port is the engine alone: it shows what the engine costs beyond its statements. A session validates, plans, keeps versions,
+commits to values and groups flushes as well, none of which the reference does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.machine import machine_facts
+from benchmarks.sqlite.by_hand import ByHand
+from holdfast.engines.port import Selection
+from holdfast.engines.sqlite.engine import SqliteEngine
+from holdfast.engines.sqlite.location import Location
+from holdfast.model.plain import render_row
+from holdfast.model.query import Query
+from holdfast.store.store import Store
+from holdfast.testing.conformance import World, first_revision
+from holdfast.testing.conformance.entities import CATALOG, Board
+from holdfast.testing.conformance.harness import Harness
+from holdfast.testing.conformance.world import log_of
+
+ROUNDS, ROWS, CALLS, PUTS, PAGE, BATCH = 5, 20_000, 2_000, 200, 100, 1_000
+NAME = "a board with a name of ordinary length"
+TARGETS = ("by hand", "port", "session")
+BEGIN, END = "<!-- benchmark: sqlite -->", "<!-- end of benchmark: sqlite -->"
+BOARD = CATALOG.schema(Board)
+
+Work = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Medians over the rounds, microseconds for each call, or for each row where rows are what counts."""
+
+    operation: str
+    target: str
+    wall: float
+    cpu: float
+
+
+class Bench:
+    """One file with rows in it, and the three ways to it."""
+
+    def __init__(self, engine: SqliteEngine, world: World, rows: int) -> None:
+        self._engine, self._world, self._scope = engine, world, world.ann
+        self._store = Store(engine, CATALOG, cursor_secret=b"a benchmark's")
+        assert world.ann.user_id is not None
+        self.hand = ByHand(engine.path, world.tenant, world.ann.user_id)
+        self._ids: list[UUID] = []
+        self._rows = rows
+        self._shelf = 0
+
+    async def fill(self) -> None:
+        boards = [Board(name=NAME, shelf=f"s{n}", label="l", position=n) for n in range(self._rows)]
+        for start in range(0, self._rows, BATCH):
+            async with self._store.session(self._scope) as s:
+                await s.batch(boards[start : start + BATCH])
+        self._ids = [board.id for board in boards]
+
+    def _new(self, count: int) -> list[tuple[str, str, int]]:
+        self._shelf += count
+        return [(NAME, f"n{self._shelf - n}", n) for n in range(count)]
+
+    def operations(self) -> dict[str, tuple[int, dict[str, Work]]]:
+        """Each operation: by how much its time is divided, and how each target does all of it."""
+        return {
+            "get": (CALLS, {"by hand": self._hand_get, "port": self._port_get, "session": self._session_get}),
+            f"list of {PAGE}": (
+                PUTS,
+                {"by hand": self._hand_list, "port": self._port_list, "session": self._session_list},
+            ),
+            "put": (PUTS, {"by hand": self._hand_put, "port": self._port_put, "session": self._session_put}),
+            f"row of a batch of {BATCH}": (
+                BATCH,
+                {
+                    "by hand": lambda: self.hand.put(self._new(BATCH)),
+                    "port": lambda: self._port_write(BATCH),
+                    "session": lambda: self._session_write(BATCH),
+                },
+            ),
+            "row of a pull": (self._rows, {"by hand": self.hand.pull, "port": self._port_pull}),
+        }
+
+    # -- by hand ------------------------------------------------------------------------------------------------------
+
+    async def _hand_get(self) -> None:
+        for row_id in self._ids[:CALLS]:
+            await self.hand.get(row_id)
+
+    async def _hand_list(self) -> None:
+        for _ in range(PUTS):
+            await self.hand.list(PAGE)
+
+    async def _hand_put(self) -> None:
+        for _ in range(PUTS):
+            await self.hand.put(self._new(1))
+
+    # -- through the port ---------------------------------------------------------------------------------------------
+
+    async def _port_get(self) -> None:
+        for row_id in self._ids[:CALLS]:
+            async with self._engine.begin(self._scope, read_only=True) as tx:
+                await tx.get(BOARD, row_id)
+
+    async def _port_list(self) -> None:
+        for _ in range(PUTS):
+            async with self._engine.begin(self._scope, read_only=True) as tx:
+                rows = await tx.query(Query(BOARD, limit=PAGE))
+            b",".join(render_row(BOARD, row) for row in rows)
+
+    async def _port_put(self) -> None:
+        for _ in range(PUTS):
+            await self._port_write(1)
+
+    async def _port_write(self, count: int) -> None:
+        boards = [Board(name=name, shelf=shelf, label="l", position=n) for name, shelf, n in self._new(count)]
+        writes = [self._world.creation(self._scope, board) for board in boards]
+        async with self._engine.begin(self._scope) as tx:
+            await tx.write(log_of(self._scope, await tx.lock(), writes))
+
+    async def _port_pull(self) -> None:
+        async with self._engine.begin(self._scope, read_only=True) as tx:
+            async for _ in tx.stream(Selection(BOARD)):
+                pass
+
+    # -- through a session --------------------------------------------------------------------------------------------
+
+    async def _session_get(self) -> None:
+        for row_id in self._ids[:CALLS]:
+            async with self._store.session(self._scope) as s:
+                await s.get(Board, row_id)
+
+    async def _session_list(self) -> None:
+        for _ in range(PUTS):
+            await self._store.read_bodies(self._scope, BOARD, {}, limit=PAGE)
+
+    async def _session_put(self) -> None:
+        for _ in range(PUTS):
+            await self._session_write(1)
+
+    async def _session_write(self, count: int) -> None:
+        boards = [Board(name=name, shelf=shelf, label="l", position=n) for name, shelf, n in self._new(count)]
+        async with self._store.session(self._scope) as s:
+            await s.batch(boards)
+
+
+async def measure(folder: Path, *, rounds: int, rows: int) -> list[Figure]:
+    """Every operation by every target, in turn, round after round, on one file."""
+    engine = await SqliteEngine.open(Location(folder / "benchmark.db"))
+    await engine.apply(first_revision(CATALOG), revision="benchmark", checksum="-")
+    bench = Bench(engine, await World.make(_People(), engine), rows)
+    taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    try:
+        await bench.fill()
+        for _ in range(rounds):
+            for operation, (count, targets) in bench.operations().items():
+                for target, work in targets.items():
+                    wall, cpu = time.perf_counter(), time.process_time()
+                    await work()
+                    spent = time.perf_counter() - wall, time.process_time() - cpu
+                    taken.setdefault((operation, target), []).append((spent[0] / count, spent[1] / count))
+    finally:
+        bench.hand.close()
+        await engine.aclose()
+    return [
+        Figure(*key, *(statistics.median(column) * 1e6 for column in zip(*values, strict=True)))
+        for key, values in taken.items()
+    ]
+
+
+class _People(Harness):
+    """Makes tenants and members through the port; nothing here looks past it."""
+
+    async def make_engine(self, steps: object) -> SqliteEngine:
+        raise NotImplementedError
+
+    async def plant_raw(self, *_: object) -> None:
+        raise NotImplementedError
+
+    async def peek_raw(self, *_: object) -> None:
+        raise NotImplementedError
+
+
+def markdown(figures: Sequence[Figure], facts: dict[str, str]) -> str:
+    """The figures as a table, with the command that made them."""
+    machine = ", ".join(f"{name} {value}" for name, value in facts.items())
+    lines = [
+        f"Made by `python -m benchmarks.sqlite` on: {machine}.\n",
+        "| µs, wall (CPU) | " + " | ".join(TARGETS) + " | port ÷ by hand | session ÷ by hand |",
+        "|---|" + "---:|" * (len(TARGETS) + 2),
+    ]
+    for operation in dict.fromkeys(figure.operation for figure in figures):
+        found = {figure.target: figure for figure in figures if figure.operation == operation}
+        shown = [f"{found[t].wall:.1f} ({found[t].cpu:.1f})" if t in found else "" for t in TARGETS]
+        hand = found["by hand"].wall
+        ratios = [f"{found[t].wall / hand:.2f}" if t in found else "" for t in TARGETS[1:]]
+        lines.append(f"| {operation} | {' | '.join([*shown, *ratios])} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(text: str, path: Path) -> None:
+    """Put the table between its markers. Raises BenchmarkError where the file has none."""
+    head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise BenchmarkError(f"{path.name} has no place for the table: {BEGIN} and then {END}")
+    path.write_text(f"{head}{BEGIN}\n{text}{END}{tail}", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sqlite", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--write", type=Path, help="a Markdown file for the table, between its markers")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="holdfast-benchmark-") as folder:
+        facts = machine_facts(Path(folder))
+        figures = asyncio.run(measure(Path(folder), rounds=chosen.rounds, rows=chosen.rows))
+    text = markdown(figures, facts)
+    sys.stdout.write(text)
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    if chosen.write is not None:
+        write(text, chosen.write)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

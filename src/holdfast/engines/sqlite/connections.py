@@ -1,0 +1,207 @@
+"""Connections, each with a thread of its own: one that writes, and as many readers as are needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from holdfast.engines.admission import Admission
+from holdfast.engines.sqlite._errors import translated
+from holdfast.engines.sqlite._log import BEGIN_WRITING
+from holdfast.engines.sqlite._threads import Worker
+from holdfast.errors import Busy
+from holdfast.model.schema import EntitySchema
+
+T = TypeVar("T")
+Raw = sqlite3.Connection
+_AGAIN_SECONDS = 0.005
+
+
+class Connection:
+    """A connection, used by one transaction at a time, on its own thread."""
+
+    def __init__(self, worker: Worker, raw: Raw) -> None:
+        self._worker = worker
+        self.raw = raw
+        self._left = False
+        """Whether a job was left alone while it ran: then the thread has it still."""
+
+    @classmethod
+    async def open(cls, name: str, connect: Callable[[], Raw]) -> Connection:
+        """A new one, its file opened on its thread."""
+        worker = Worker(name)
+        try:
+            return cls(worker, await worker.run(connect))
+        except BaseException:
+            worker.close()
+            raise
+
+    async def call(self, job: Callable[[Raw], T], schema: EntitySchema | None = None) -> T:
+        """What `job` makes of the connection. Whoever is cancelled meanwhile stops what it does."""
+        with translated(schema):
+            try:
+                return await self._worker.run(partial(job, self.raw))
+            except asyncio.CancelledError:
+                self._left = True
+                self.raw.interrupt()
+                raise
+
+    async def finish(self, job: Callable[[Raw], T]) -> T:
+        """The same for a job that is not to be interrupted: it is waited for, whoever is cancelled meanwhile."""
+        with translated():
+            running = self._worker.run(partial(job, self.raw))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                while not running.done():
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.wait([running])
+                running.exception()
+                raise
+
+    @property
+    def was_left(self) -> bool:
+        """Whether the thread may still be doing something that nobody waits for."""
+        return self._left
+
+    def leave(self, job: Callable[[], object]) -> None:
+        """Have the thread do it when it comes to it. It must not fail."""
+        self._left = True
+        self._worker.leave(job)
+
+    def undo(self, *, here: bool) -> None:
+        """Undo what is open, after all that the thread still does. `here`: to end a read costs less than to wake a thread."""
+        if self._left or not here:
+            self._worker.leave(partial(_undo, self.raw))
+            self._left = False
+        else:
+            _undo(self.raw)
+
+    async def aclose(self) -> None:
+        """Close it, after all that its thread still does."""
+        try:
+            await self._worker.run(self.raw.close)
+        finally:
+            self._worker.close()
+
+
+def _undo(raw: Raw) -> None:
+    if raw.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            raw.execute("rollback")
+
+
+class Writer:
+    """The connection that writes, lent to one transaction after another. For one event loop."""
+
+    def __init__(self, connection: Connection, wait: float) -> None:
+        """`wait` bounds, in seconds, how long a transaction waits for those before it, in this process and in others."""
+        self.connection = connection
+        self._wait = wait
+        self._turn = asyncio.Lock()
+
+    async def begin(self, job: Callable[[Raw], T]) -> T:
+        """Begin a transaction that writes, and with it what `job` does. Raises Busy. `end` gives the connection back."""
+        deadline = time.monotonic() + self._wait
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Busy("other transactions write for too long") from None
+        try:
+            return await self._begin(job, deadline)
+        except BaseException:
+            self.end()
+            raise
+
+    async def _begin(self, job: Callable[[Raw], T], deadline: float) -> T:
+        pause = _AGAIN_SECONDS
+        while True:
+            try:
+                return await self.connection.call(partial(_begin, job))
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.1)
+
+    def end(self) -> None:
+        """Undo what is not committed, and let the next one begin."""
+        if self.connection.raw.in_transaction or self.connection.was_left:
+            self.connection.undo(here=False)
+        self._turn.release()
+
+
+def _begin(job: Callable[[Raw], T], raw: Raw) -> T:
+    _undo(raw)
+    raw.execute("begin immediate")
+    try:
+        raw.execute(BEGIN_WRITING)
+        return job(raw)
+    except BaseException:
+        _undo(raw)
+        raise
+
+
+class Readers:
+    """Up to `size` connections that read, opened when they are needed, the one used last first. For one event loop."""
+
+    def __init__(self, connect: Callable[[], Raw], size: int, *, wait: float) -> None:
+        self.size = size
+        self._connect = connect
+        self._admission = Admission(size, wait=wait)
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._closed = False
+
+    async def take(self, tenant_id: UUID) -> Connection:
+        """A connection for a transaction of this tenant; give it back with `give`. Raises Busy or Unavailable."""
+        await self._admission.enter(tenant_id)
+        try:
+            return self._idle.pop() if self._idle else await self._opened()
+        except BaseException:
+            self._admission.leave(tenant_id)
+            raise
+
+    async def _opened(self) -> Connection:
+        connection = await Connection.open(f"holdfast-reader-{len(self._open)}", self._connect)
+        self._open.add(connection)
+        return connection
+
+    def give(self, tenant_id: UUID, connection: Connection) -> None:
+        """Take it back, whatever it was left in the middle of."""
+        connection.undo(here=True)
+        self._idle.append(connection)
+        self._admission.leave(tenant_id)
+
+    @contextlib.asynccontextmanager
+    async def lent(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """A connection for one statement."""
+        connection = await self.take(tenant_id)
+        try:
+            yield connection
+        finally:
+            self.give(tenant_id, connection)
+
+    @property
+    def open_connections(self) -> int:
+        """How many are open, idle ones included."""
+        return len(self._open)
+
+    @property
+    def idle_connections(self) -> int:
+        """How many wait for work."""
+        return len(self._idle)
+
+    async def aclose(self) -> None:
+        """Close them all, what is lent too."""
+        for connection in self._open:
+            await connection.aclose()
+        self._open.clear()
+        self._idle.clear()

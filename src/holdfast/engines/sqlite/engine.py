@@ -1,0 +1,251 @@
+"""`SqliteEngine`: one file, a connection that writes and some that read, transactions, steps."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from holdfast.engines.port import (
+    CALM,
+    Applied,
+    Capability,
+    Control,
+    Inspection,
+    Limits,
+    Plan,
+    Position,
+    R,
+    Row,
+)
+from holdfast.engines.sqlite import _log
+from holdfast.engines.sqlite._ddl import statements
+from holdfast.engines.sqlite._inspect import inspect_file
+from holdfast.engines.sqlite._names import LEDGER, MEDIUM, is_realm, table_name
+from holdfast.engines.sqlite._statements import Library
+from holdfast.engines.sqlite.connections import Connection, Raw, Readers, Writer
+from holdfast.engines.sqlite.files import Medium
+from holdfast.engines.sqlite.location import Location
+from holdfast.engines.sqlite.transaction import SqliteReader, SqliteTransaction
+from holdfast.errors import Busy, NotSupported
+from holdfast.model.schema import EntitySchema
+from holdfast.model.steps import Step
+from holdfast.tenancy.isolation import Isolation
+from holdfast.tenancy.scope import REALM_TENANT, Scope
+
+_CONTENDED_SECONDS: Final = 30.0
+"""For how long a tenant's flushes begin alone in the file, after another process came between."""
+
+
+class SqliteEngine:
+    """Rows in one SQLite file; only this code keeps tenants apart."""
+
+    name = "sqlite"
+    isolation = Isolation.LIBRARY
+
+    def __init__(self, medium: Medium, writer: Connection, *, pool_size: int, lock_timeout: float) -> None:
+        """`open` makes one."""
+        self.limits = Limits()
+        durable = (Capability.DURABLE,) if medium.durable else ()
+        self.capabilities: frozenset[Capability] = frozenset(
+            {Capability.LARGE_TRANSACTIONS, Capability.INGEST, Capability.STREAM, *durable}
+        )
+        self.library = Library()
+        self.writer = Writer(writer, lock_timeout)
+        self.readers = Readers(medium.open_reader, pool_size, wait=lock_timeout)
+        self._medium = medium
+        self._lock_timeout = lock_timeout
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._contended: dict[UUID, float] = {}
+
+    @classmethod
+    async def open(
+        cls, location: Location, *, pool_size: int = 10, lock_timeout: float = 5.0
+    ) -> SqliteEngine:
+        """The engine, its file open, and made where it was missing. Raises ConfigurationError, SchemaError.
+
+        `pool_size` bounds how many transactions read at once, `lock_timeout`, in seconds, how long one waits for another.
+        """
+        medium = Medium(location)
+        try:
+            writer = await Connection.open("holdfast-writer", medium.open)
+        except BaseException:
+            medium.forget()
+            raise
+        return cls(medium, writer, pool_size=pool_size, lock_timeout=lock_timeout)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is; of a database in memory, for as long as it is open."""
+        return self._medium.path
+
+    # -- transactions ---------------------------------------------------------------------------------------------
+
+    def begin(self, scope: Scope, *, read_only: bool = False) -> AbstractAsyncContextManager[SqliteReader]:
+        """See the port."""
+        return self._begin(SqliteReader(self, scope) if read_only else SqliteTransaction(self, scope))
+
+    @asynccontextmanager
+    async def _begin(self, tx: SqliteReader) -> AsyncIterator[SqliteReader]:
+        try:
+            yield tx
+            await tx.commit()
+        finally:
+            tx.release()
+
+    @asynccontextmanager
+    async def _writing(self, scope: Scope) -> AsyncIterator[SqliteTransaction]:
+        tx = SqliteTransaction(self, scope)
+        async with self._begin(tx):
+            yield tx
+
+    async def take_turn(self, tenant_id: UUID) -> asyncio.Lock:
+        """The tenant's turn in this process, taken. Raises Busy after the bounded wait."""
+        turn = self._turns.setdefault(tenant_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._lock_timeout):
+                await turn.acquire()
+        except TimeoutError:
+            raise Busy("this tenant's counter is held too long") from None
+        return turn
+
+    def contend(self, tenant_id: UUID) -> None:
+        """Another process writes in this tenant as well: for a while its flushes begin alone in the file."""
+        self._contended[tenant_id] = time.monotonic() + _CONTENDED_SECONDS
+
+    def is_contended(self, tenant_id: UUID) -> bool:
+        """Whether another process came between a while ago."""
+        until = self._contended.get(tenant_id)
+        if until is not None and until < time.monotonic():
+            del self._contended[tenant_id]
+            return False
+        return until is not None
+
+    async def run(self, scope: Scope, plan: Plan[R]) -> R:
+        """This engine has no plans."""
+        raise NotSupported("the SQLite engine has no compiled plans", where=type(plan).__name__)
+
+    async def ingest(self, scope: Scope, schema: EntitySchema, rows: Sequence[Row]) -> None:
+        """See the port."""
+        if schema.journaled:
+            raise NotSupported("journaled rows are written by a flush alone", where=schema.name)
+        async with self._writing(scope) as tx:
+            await tx.ingest(schema, rows)
+
+    # -- schema ---------------------------------------------------------------------------------------------------
+
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
+        """See the port. One transaction, so that a revision is there or not."""
+        async with self._writing(_REALM) as tx:
+            await tx.maintain(partial(_apply, steps, revision, checksum))
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """See the port. One transaction, as above."""
+        async with self._writing(_REALM) as tx:
+            await tx.maintain(partial(_revert, steps, revision))
+
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """Nothing in the file is generated otherwise by another release."""
+        return []
+
+    async def history(self) -> list[Applied]:
+        """See the port. The file does not say how long it took, nor by which release."""
+        async with self.readers.lent(REALM_TENANT) as connection:
+            lines = await connection.call(_dated_ledger)
+        return [Applied(name, checksum, datetime.fromisoformat(at)) for name, checksum, at in lines]
+
+    def sql(self, steps: Sequence[Step]) -> list[str]:
+        """What `apply` would run, for people to read."""
+        return [statement for step in steps for statement in statements(step)]
+
+    async def applied(self) -> dict[str, str]:
+        """See the port."""
+        async with self.readers.lent(REALM_TENANT) as connection:
+            return dict(await connection.call(_ledger))
+
+    async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
+        """See the port."""
+        async with self.readers.lent(REALM_TENANT) as connection:
+            return await connection.call(partial(inspect_file, list(schemas)))
+
+    # -- maintenance ----------------------------------------------------------------------------------------------
+
+    async def collect(self, tenant_id: UUID, horizon: int) -> int:
+        """See the port."""
+        async with self._writing(Scope.system(tenant_id, reason="collect tombstones")) as tx:
+            return await tx.maintain(lambda raw: _log.collect(raw, tenant_id, horizon))
+
+    async def position(self) -> Position:
+        """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
+        async with self.readers.lent(REALM_TENANT) as connection:
+            return Position(*await connection.call(_position))
+
+    async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
+        """See the port."""
+        tables = [table_name(schema) for schema in schemas if not is_realm(schema)]
+        async with self._writing(Scope.system(tenant_id, reason="forget the tenant")) as tx:
+            await tx.maintain(lambda raw: _log.forget(raw, tenant_id, tables))
+
+    async def ping(self) -> None:
+        """See the port."""
+        async with self.readers.lent(REALM_TENANT) as connection:
+            await connection.call(_position)
+
+    async def facts(self) -> dict[str, Any]:
+        """What `status` prints: versions and the connections."""
+        readers = self.readers
+        return {
+            "server": f"SQLite {sqlite3.sqlite_version}",
+            "pool": {"open": readers.open_connections, "idle": readers.idle_connections, "max": readers.size},
+        }
+
+    async def aclose(self) -> None:
+        """Close the file. The last connection of all processes folds the write-ahead log in."""
+        await self.readers.aclose()
+        await self.writer.connection.aclose()
+        self._medium.forget()
+
+
+_REALM = Scope.realm(reason="change the schema")
+
+
+def _apply(steps: Sequence[Step], revision: str, checksum: str, raw: Raw) -> None:
+    if revision in dict(_ledger(raw)):
+        return  # another migrator was faster
+    for step in steps:
+        for statement in statements(step):
+            raw.execute(statement)
+    raw.execute(f"insert into {LEDGER} (revision, checksum) values (?, ?)", [revision, checksum])
+
+
+def _revert(steps: Sequence[Step], revision: str, raw: Raw) -> None:
+    if revision in dict(_ledger(raw)):
+        for step in steps:
+            for statement in statements(step):
+                raw.execute(statement)
+        raw.execute(f"delete from {LEDGER} where revision = ?", [revision])
+
+
+def _dated_ledger(raw: Raw) -> list[tuple[str, str, str]]:
+    return raw.execute(
+        f"select revision, checksum, applied_at from {LEDGER} order by applied_at, revision"
+    ).fetchall()
+
+
+def _ledger(raw: Raw) -> list[tuple[str, str]]:
+    return raw.execute(f"select revision, checksum from {LEDGER}").fetchall()
+
+
+def _position(raw: Raw) -> tuple[str, int]:
+    medium, moment = raw.execute(f"select medium, moment from {MEDIUM}").fetchone()
+    return f"sqlite:{medium}", moment
