@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ from holdfast.engines.port import Capability, Control, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
-    HoldfastError,
     IsolationTooWeak,
     MigrationsPending,
     Unavailable,
@@ -31,6 +29,7 @@ from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
+from holdfast.model.job import Job
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
 from holdfast.runtime.database import (
@@ -44,6 +43,7 @@ from holdfast.runtime.database import (
     silent,
 )
 from holdfast.runtime.demo import demo_email
+from holdfast.runtime.jobs.known import jobs_of
 from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
@@ -57,8 +57,6 @@ from holdfast.tenancy.scope import REALM_TENANT, Scope
 
 APPLICATION = "app"
 """The pack, and branch of revisions, of an application's own entities."""
-_SWEEP_SECONDS = 3_600
-_log = logging.getLogger("holdfast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,11 @@ class Platform:
     version: str
     development: bool
     """Whether this is a store for trying things out: demo people may live in it."""
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """What a worker does, by name: the platform's jobs and those of the packs."""
+        return jobs_of(self.packs)
 
     @property
     def catalog(self) -> Catalog:
@@ -123,12 +126,14 @@ async def open_platform(
     make: bool = False,
     serving: bool = False,
     checked: bool = True,
+    guest: bool = False,
     tell: Tell = silent,
 ) -> AsyncIterator[Platform]:
     """The deployment that the settings describe, open until the block ends.
 
     `packs` are enabled beside those of the settings. `make` brings the database up to the code first: server, roles and
-    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. Raises
+    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. A
+    `guest` uses an embedded database that another process keeps up, and never starts or stops it. Raises
     ConfigurationError, IsolationTooWeak, SchemaError and, unless `checked` is False, MigrationsPending.
     """
     settings = settings or load_settings()
@@ -137,9 +142,10 @@ async def open_platform(
     catalog = catalog_of(everything)
     if make:
         _refuse_undeclared(settings, everything, catalog)
+    jobs_of(enabled)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            reach_database(settings, make=make, watch=serving, tell=tell)
+            reach_database(settings, make=make, watch=serving, guest=guest, tell=tell)
         )
         with _told_of(database):
             if make:
@@ -172,27 +178,12 @@ async def open_platform(
 
 
 async def _serve_in_background(platform: Platform, stack: AsyncExitStack) -> None:
-    """What a server does besides answering: it tends the realm, and witnesses where the store stands, last at its end."""
-    tasks = [asyncio.create_task(_sweep_hourly(platform.accounts))]
+    """What a server does besides answering: it witnesses where the store stands, last at its end."""
     if Capability.DURABLE in platform.store.engine.capabilities:
         witness = Witness(platform.settings.home, platform.store, platform.epochs)
         await witness.look()
         stack.push_async_callback(witness.last_look)
-        tasks.append(asyncio.create_task(witness.watch()))
-    for task in tasks:
-        stack.push_async_callback(_end, task)
-
-
-async def _sweep_hourly(accounts: Accounts) -> None:
-    """Delete what has run out in the realm. One that fails is tried again an hour later, like every other."""
-    while True:
-        try:
-            removed = await accounts.sweep()
-            if removed:
-                _log.info("%d expired rows of the realm removed", removed)
-        except HoldfastError as error:
-            _log.warning("expired rows of the realm were not removed: %s", error.code)
-        await asyncio.sleep(_SWEEP_SECONDS)
+        stack.push_async_callback(_end, asyncio.create_task(witness.watch()))
 
 
 async def _end(task: asyncio.Task[None]) -> None:
