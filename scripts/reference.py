@@ -178,7 +178,10 @@ def _import_everything() -> None:
 
 def _tree(cls: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
     yield cls
-    for child in cls.__subclasses__():
+    # As they stand in their file; whichever files were imported first.
+    for child in sorted(
+        cls.__subclasses__(), key=lambda each: (each.__module__ != cls.__module__, each.__module__)
+    ):
         if child.__module__.startswith("holdfast."):
             yield from _tree(child)
 

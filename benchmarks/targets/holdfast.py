@@ -53,7 +53,7 @@ class Holdfast:
             "HOLDFAST_ACCESS_LOG": "no",
         }
         self._server = ServerProcess(
-            ["holdfast.cli", "up"],
+            ["holdfast.cli", "up", "--no-worker"],
             port=port,
             core=config.core,
             log=log,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from holdfast.model.entity import Entity
     from holdfast.model.ids import new_id
+    from holdfast.model.job import Job
     from holdfast.model.markers import (
         Converted,
         Digits,
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     )
     from holdfast.model.pack import Pack
     from holdfast.model.policies import Index, Keep, Owned, Personal, Shared, Synced, Unique, Unjournaled
+    from holdfast.model.schedule import Daily, Every
     from holdfast.runtime.assembly import Platform, open_platform, open_store
+    from holdfast.runtime.jobs.context import JobContext
     from holdfast.store.session import Page, Session
     from holdfast.store.store import Store
     from holdfast.tenancy.isolation import Isolation
@@ -57,6 +60,7 @@ _HOMES = {
     ),
     "holdfast.model.entity": ("Entity",),
     "holdfast.model.ids": ("new_id",),
+    "holdfast.model.job": ("Job",),
     "holdfast.model.markers": (
         "Converted",
         "Digits",
@@ -79,7 +83,9 @@ _HOMES = {
         "Unique",
         "Unjournaled",
     ),
+    "holdfast.model.schedule": ("Daily", "Every"),
     "holdfast.runtime.assembly": ("Platform", "open_platform", "open_store"),
+    "holdfast.runtime.jobs.context": ("JobContext",),
     "holdfast.store.session": ("Page", "Session"),
     "holdfast.store.store": ("Store",),
     "holdfast.tenancy.isolation": ("Isolation",),
@@ -112,6 +118,11 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "Unique",
     "Unjournaled",
     "new_id",
+    # background jobs
+    "Job",
+    "Every",
+    "Daily",
+    "JobContext",
     # store
     "open_store",
     "blocking",

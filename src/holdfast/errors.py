@@ -16,9 +16,12 @@
     │   ├── AlreadyExists         the id is taken
     │   ├── Duplicate             a unique rule would be broken
     │   ├── StaleVersion          the row has moved on (If-Match, version)
+    │   ├── JobHeld               somebody is running this job
+    │   ├── LeaseLost             another worker has taken this job over
     │   ├── ReferenceMissing      a reference points at nothing in this tenant
     │   └── StillReferenced       rows that may not be cascaded point here
     ├── UncommittedRead           a session asked for a row that it has written and not committed
+    ├── JobTimedOut               a job took longer than its limit
     ├── NotSupported              a capability that this engine lacks
     ├── IsolationTooWeak          the engine isolates less than the deployment demands
     ├── SchemaError               the database is behind, ahead or not ours
@@ -183,6 +186,19 @@ class StaleVersion(Conflict):
     default_hint = "Read the row again and repeat the change on what it holds now."
 
 
+class JobHeld(Conflict):
+    """Somebody is running this job."""
+
+    code = "job_held"
+    retry = True
+
+
+class LeaseLost(Conflict):
+    """Another worker has taken this job over."""
+
+    code = "lease_lost"
+
+
 class ReferenceMissing(Conflict):
     """A reference points at a row that does not exist in this tenant."""
 
@@ -201,6 +217,12 @@ class UncommittedRead(HoldfastError):
 
     code = "uncommitted_read"
     default_hint = "Leave the session, or commit it, before reading what it wrote."
+
+
+class JobTimedOut(HoldfastError):
+    """The job took longer than its limit, and was stopped."""
+
+    code = "job_timed_out"
 
 
 class NotSupported(HoldfastError):

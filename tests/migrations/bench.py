@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ import pytest
 from holdfast.engines.memory import MemoryEngine
 from holdfast.engines.port import Control, Engine
 from holdfast.engines.postgres.embedded import EmbeddedServer
+from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
 from holdfast.model.planning import Plan, plan
@@ -26,10 +30,12 @@ from holdfast.testing.conformance.entities import REALM
 from holdfast.testing.conformance.world import World
 from holdfast.testing.memory import MemoryHarness
 from tests.conformance.postgres import PostgresHarness
+from tests.conformance.sqlite import SqliteHarness, behind
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], Harness]] = {
     "memory": lambda _: MemoryHarness(),
     "postgres": lambda request: PostgresHarness(_server(request)),
+    "sqlite": lambda request: SqliteHarness(_folder(request)),
 }
 SECRET = b"the suite signs its cursors so"
 BASE: tuple[Step, ...] = (
@@ -42,6 +48,11 @@ BASE: tuple[Step, ...] = (
 def _server(request: pytest.FixtureRequest) -> EmbeddedServer:
     server: EmbeddedServer = request.getfixturevalue("wheel_server")
     return server
+
+
+def _folder(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return folder
 
 
 def catalog(*entities: type[Entity]) -> Catalog:
@@ -110,6 +121,10 @@ class Bench:
     def on_memory(self) -> bool:
         return isinstance(self.engine, MemoryEngine)
 
+    @property
+    def on_sqlite(self) -> bool:
+        return isinstance(self.engine, SqliteEngine)
+
 
 @asynccontextmanager
 async def bench_on(harness: Harness) -> AsyncIterator[Bench]:
@@ -136,12 +151,24 @@ _FINGERPRINT = """select 'column' as kind, format('%s.%s %s %s %s %s', c.relname
  union all select 'function', p.proname from pg_proc p where p.pronamespace = 'app'::regnamespace"""
 
 
+_SQLITE_FINGERPRINT = (
+    "select type, name, sql from sqlite_schema where name glob 'app__*' or name glob '_dropped*'"
+)
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.lower().replace("\\n", " ").replace("if not exists ", "").replace("( ", "(").split())
+
+
 async def fingerprint(bench: Bench) -> list[str]:
     """All that stands of the application, as the medium tells it."""
     engine = bench.engine
     if isinstance(engine, MemoryEngine):
         tables = engine.data.tables.items()
         return sorted(f"{name} {sorted(table.fields.items())} {table.links}" for name, table in tables)
+    if bench.on_sqlite:
+        with behind(engine) as raw:
+            return sorted(_normal(str(record)) for record in raw.execute(_SQLITE_FINGERPRINT))
     assert isinstance(bench.harness, PostgresHarness)
     connection = await bench.harness._admin(engine)
     try:
@@ -151,8 +178,17 @@ async def fingerprint(bench: Bench) -> list[str]:
     return sorted(f"{record['kind']}: {record['what']}" for record in records)
 
 
+def _spelled(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
 async def all_rows(bench: Bench, schema: EntitySchema) -> list[str]:
     """Every row of a table, past row security, without what tells when it was written."""
+    if bench.on_sqlite:
+        with behind(bench.engine) as raw:
+            raw.row_factory = sqlite3.Row
+            found = raw.execute(f'select * from "{schema.pack}__{schema.relation}"').fetchall()
+        return sorted(json.dumps({name: _spelled(row[name]) for name in row.keys()}) for row in found)  # noqa: SIM118
     assert isinstance(bench.harness, PostgresHarness)
     connection = await bench.harness._admin(bench.engine)
     try:

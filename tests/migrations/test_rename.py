@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 
 from holdfast.changes.change import Operation, commitment, value_hash
+from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
 from holdfast.model.markers import Was
+from holdfast.model.planning import plan
 from holdfast.model.policies import Index, Owned, Synced
 from holdfast.store.store import Store
 from holdfast.sync.caller import Caller
@@ -18,9 +20,8 @@ from holdfast.sync.entities import ENTITIES
 from holdfast.sync.hub import Hub
 from holdfast.sync.requests import Migration, PullRequest, PushRequest, TableChanges
 from holdfast.tenancy.scope import Scope
-from tests.migrations.bench import REALM, SECRET, Bench
-from holdfast.model.catalog import Catalog
-from holdfast.model.planning import plan
+from holdfast.testing.conformance.entities import REALM
+from tests.migrations.bench import SECRET, Bench
 
 
 class Note(Entity, table="notes", policies=(Owned(), Synced(), Index("title"))):
@@ -109,10 +110,10 @@ def hub_of(bench: Bench, entity: type[Entity]) -> Hub:
     async def members(_: UUID, users: Any) -> frozenset[UUID]:
         return frozenset(users)
 
-    async def epoch() -> bytes:
-        return b"epoch"
+    async def epoch() -> UUID:
+        return UUID(int=1)
 
-    return Hub(store_of(bench, entity), secret=SECRET, epoch=epoch, members=members)  # type: ignore[arg-type]
+    return Hub(store_of(bench, entity), secret=SECRET, epoch=epoch, members=members)
 
 
 async def pulled(hub: Hub, caller: Caller, cursor: int | None = None, **more: Any) -> Any:
@@ -121,9 +122,7 @@ async def pulled(hub: Hub, caller: Caller, cursor: int | None = None, **more: An
 
 
 def caller_of(scope: Scope) -> Caller:
-    device = uuid4()
-    assert scope.user_id is not None
-    return Caller(scope=scope, device_id=device, device_name="phone", named=True)
+    return Caller.of(scope, device="phone", session_id=None)
 
 
 async def test_an_old_device_goes_on_with_its_columns(bench: Bench) -> None:
@@ -133,7 +132,7 @@ async def test_an_old_device_goes_on_with_its_columns(bench: Bench) -> None:
     (row,) = answer["changes"]["notes"]["updated"]
     assert row["title"] == "first"
     edited = {**row, "title": "by the phone", "_changed": "title"}
-    tables = {"notes": TableChanges(updated=[edited])}
+    tables = {"notes": TableChanges([], [edited], [])}
     told = await hub.push(phone, PushRequest(answer["timestamp"], tables))
     assert told["accepted"] == 1
     assert (await only(bench, Memo, scope)).headline == "by the phone"
@@ -141,7 +140,7 @@ async def test_an_old_device_goes_on_with_its_columns(bench: Bench) -> None:
     async with store_of(bench, Memo).session(scope) as session:
         await session.patch(Memo, (await only(bench, Memo, scope)).id, {"headline": "by new code"})
     edited = {**row, "title": "too late", "_changed": "title"}
-    told = await hub.push(phone, PushRequest(answer["timestamp"], {"notes": TableChanges(updated=[edited])}))
+    told = await hub.push(phone, PushRequest(answer["timestamp"], {"notes": TableChanges([], [edited], [])}))
     (conflict,) = told["conflicts"]
     assert conflict["table"] == "notes"
     assert set(conflict["fields"]) == {"title"}
@@ -149,5 +148,5 @@ async def test_an_old_device_goes_on_with_its_columns(bench: Bench) -> None:
     assert set(listed["fields"]) == {"headline"}
     assert listed["table"] == "memos"
     assert listed["fields"]["headline"]["theirs"] == "by new code"
-    again = await pulled(hub, phone, answer["timestamp"], migration=Migration(1, (), {"notes": ("title",)}))
+    again = await pulled(hub, phone, answer["timestamp"], migration=Migration((), {"notes": ("title",)}))
     assert again["changes"]["notes"]["updated"][0]["title"]

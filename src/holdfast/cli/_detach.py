@@ -19,7 +19,7 @@ from holdfast.runtime.settings import Settings
 _POLL_SECONDS = 0.05
 
 
-def detach(settings: Settings) -> Served:
+def detach(settings: Settings, *, worker: bool) -> Served:
     """The server, answering. What it says while it starts is shown; where it fails, this command fails alike."""
     Serving.take(settings.home).release()
     with listening_socket(settings):
@@ -28,7 +28,10 @@ def detach(settings: Settings) -> Served:
     try:
         said = _Said(log_path(settings.home))
         child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "holdfast.cli", "up", "--detached", "--port", str(settings.port)],
+            [
+                *(sys.executable, "-m", "holdfast.cli", "up", "--detached", "--port", str(settings.port)),
+                *(() if worker else ("--no-worker",)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import (
+    jobs,
     logs,
     members,
     migrate,
@@ -21,6 +22,7 @@ from holdfast.cli import (
     users,
     verify,
     version,
+    worker,
 )
 from holdfast.cli._group import RootGroup
 from holdfast.cli._output import note
@@ -43,6 +45,7 @@ def root(
 
 app.command("new")(new.new)
 app.command("up")(up.up)
+app.command("worker")(worker.worker)
 app.command("stop")(stop.stop)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
@@ -51,6 +54,7 @@ app.command("settings")(settings.settings)
 app.command("version")(version.version)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(sync.app, name="sync")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(users.app, name="users")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(members.app, name="members")

@@ -8,6 +8,8 @@ from holdfast.cli._output import print_json, print_table, say
 from holdfast.cli._running import with_platform
 from holdfast.cli.settings import AsJson
 
+_LOUD = ("running", "failing", "overdue")
+
 
 def status(as_json: AsJson = False) -> None:
     """Show the engine and its isolation, the tables, the tenants' heads, the pool, versions and migrations."""
@@ -35,6 +37,7 @@ def _print(found: dict[str, Any]) -> None:
         ("Isolation", f"{database['isolation']} ({found['isolation_means']})"),
         *([("Pool", f"at most {pool['max']} connections")] if pool else []),
         ("Migrations", _migrations(migrations)),
+        ("Jobs", _jobs(found["jobs"])),
         ("Health", found["health"]["status"]),
     ]
     print_table(["", ""], rows)
@@ -54,6 +57,14 @@ def _print(found: dict[str, Any]) -> None:
     print_table(["Tenant", "Slug", "Head"], [(t["id"], t["slug"], t["head"]) for t in tenants["shown"]])
     if tenants["more"]:
         say("and more: `holdfast tenants list` shows all.")
+
+
+def _jobs(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "unknown, migrations are pending"
+    at = [f"process {worker['pid']} on {worker['host']}" for worker in found["workers"]]
+    said = [f"{len(found[state])} {state}: {', '.join(found[state])}" for state in _LOUD if found[state]]
+    return "; ".join([f"{found['declared']} declared", *(at or ["no worker runs"]), *said])
 
 
 def _migrations(found: dict[str, Any]) -> str:

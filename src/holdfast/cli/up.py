@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli._beside import worker_beside
 from holdfast.cli._detach import detach
 from holdfast.cli._output import Progress, note, progress, say
 from holdfast.cli._serve import listening_socket, log_to, serve
@@ -30,6 +31,12 @@ def up(
     in_background: Annotated[
         bool, typer.Option("--detach", "-d", help="Come back when it answers, and leave it running.")
     ] = False,
+    worker: Annotated[
+        bool,
+        typer.Option(
+            "--worker/--no-worker", help="Whether to do the background jobs too, in a process beside."
+        ),
+    ] = True,
     detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
 ) -> None:
     """Start the database, bring it up to the code, and serve until Ctrl-C.
@@ -42,12 +49,12 @@ def up(
     if in_background:
         from holdfast.cli._welcome import welcome
 
-        served = detach(settings)
+        served = detach(settings, worker=worker)
         say(welcome(settings, served))
         return
     with progress() as steps:
         try:
-            run(_up(settings, steps, detached=detached), loop_factory=_fast_loop())
+            run(_up(settings, steps, worker=worker, detached=detached), loop_factory=_fast_loop())
         except KeyboardInterrupt:
             steps.stop()
             note("Stopped before it served.")
@@ -64,7 +71,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:
+async def _up(settings: Settings, steps: Progress, *, worker: bool, detached: bool) -> None:
     from holdfast.runtime.assembly import open_platform
     from holdfast.runtime.demo import make_demo
 
@@ -80,6 +87,8 @@ async def _up(settings: Settings, steps: Progress, *, detached: bool) -> None:
         )
         if platform.development:
             await make_demo(platform, steps)
+        if worker:
+            await stack.enter_async_context(worker_beside(platform, detached=detached))
         steps.done()
         ready = _on_ready(platform, serving, served, detached=detached)
         await serve(platform, taken, asked, ready)

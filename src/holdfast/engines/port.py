@@ -24,7 +24,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
@@ -128,6 +128,34 @@ class Position:
 
     medium: str
     moment: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryKey:
+    """An old value's place in the history of its tenant, by which the history is gone through in order."""
+
+    entity: str
+    row_id: UUID
+    number: int
+    field: str
+
+    def to_plain(self) -> list[str | int]:
+        """As JSON holds it."""
+        return [self.entity, str(self.row_id), self.number, self.field]
+
+    @classmethod
+    def of_plain(cls, plain: Sequence[Any]) -> Self:
+        """From what `to_plain` made of it."""
+        entity, row_id, number, name = plain
+        return cls(entity, UUID(row_id), number, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many old values were removed of those looked at, and the key of the last of these (None: there were no more)."""
+
+    removed: int
+    next: HistoryKey | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +436,24 @@ class Engine(Protocol):
     async def collect(self, tenant_id: UUID, horizon: int) -> int:
         """Raise the tenant's horizon to `horizon` (never lower it, never beyond the head) and remove the tombstones at or
         below it, with the maintenance role; returns how many.
+        """
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """Look at the next `limit` old values of the tenant behind the key `after`, and remove those that changes with
+        numbers at or below `upto` have left, with the maintenance role. None above the tenant's horizon is removed: a
+        device may still need it. The log stays.
+        """
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """The compiled plans in the medium that none of these schemas has, by name: what other code uses, or used. Raises
+        NotSupported without `Capability.PLANS`.
+        """
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """Remove compiled plans of these names, as `stale_plans` gives them; returns how many there were. Raises
+        ConfigurationError without an administrator's login where that takes one.
         """
 
     async def position(self) -> Position:

@@ -48,7 +48,9 @@ def revisions_of(packs: Sequence[Pack], catalog: Catalog, *, follow: bool = Fals
     """
     folders = [pack.revisions for pack in packs if pack.revisions is not None]
     bare = [
-        (pack.name, [s for s in catalog if s.pack == pack.name]) for pack in packs if pack.revisions is None
+        (pack.name, [s for s in catalog if s.pack == pack.name])
+        for pack in packs
+        if pack.revisions is None and pack.entities
     ]
     revisions = load_revisions(folders, bare)
     if follow:

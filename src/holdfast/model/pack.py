@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.model.entity import Entity
+from holdfast.model.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Pack:
     """Returns a FastAPI router, mounted below `/api/v1` and the root."""
     commands: Callable[[], Any] | None = None
     """Returns a Typer application, mounted as `holdfast <name>`."""
-    jobs: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    jobs: tuple[Job, ...] = ()
+    """What a worker does in the background; each is also `holdfast jobs run NAME`."""
     health: Callable[..., Any] | None = None
     demo: Callable[[date], Iterable[Entity]] | None = None
     """Returns, for today's date, rows for the demo person of a development store."""

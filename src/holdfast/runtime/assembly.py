@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ from holdfast.engines.port import Capability, Control, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
-    HoldfastError,
     IsolationTooWeak,
     MigrationsPending,
     Unavailable,
@@ -31,6 +29,7 @@ from holdfast.migrations import migrate
 from holdfast.migrations.migrate import Entry, State
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
+from holdfast.model.job import Job
 from holdfast.model.pack import Pack
 from holdfast.observe.health import Health, check_part
 from holdfast.runtime.database import (
@@ -44,6 +43,7 @@ from holdfast.runtime.database import (
     silent,
 )
 from holdfast.runtime.demo import demo_email
+from holdfast.runtime.jobs.known import jobs_of
 from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
@@ -57,8 +57,6 @@ from holdfast.tenancy.scope import REALM_TENANT, Scope
 
 APPLICATION = "app"
 """The pack, and branch of revisions, of an application's own entities."""
-_SWEEP_SECONDS = 3_600
-_log = logging.getLogger("holdfast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,11 @@ class Platform:
     version: str
     development: bool
     """Whether this is a store for trying things out: demo people may live in it."""
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """What a worker does, by name: the platform's jobs and those of the packs."""
+        return jobs_of(self.packs)
 
     @property
     def catalog(self) -> Catalog:
@@ -123,21 +126,26 @@ async def open_platform(
     make: bool = False,
     serving: bool = False,
     checked: bool = True,
+    guest: bool = False,
     tell: Tell = silent,
 ) -> AsyncIterator[Platform]:
     """The deployment that the settings describe, open until the block ends.
 
     `packs` are enabled beside those of the settings. `make` brings the database up to the code first: server, roles and
-    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. Raises
+    migrations, as far as the logins allow. `serving` leaves the logins of administrators behind. A
+    `guest` uses an embedded database that another process keeps up, and never starts or stops it. Raises
     ConfigurationError, IsolationTooWeak, SchemaError and, unless `checked` is False, MigrationsPending.
     """
     settings = settings or load_settings()
     enabled = (*load_packs(settings.packs), *packs)
     everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
+    if make:
+        _refuse_undeclared(settings, everything, catalog)
+    jobs_of(enabled)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            reach_database(settings, make=make, watch=serving, tell=tell)
+            reach_database(settings, make=make, watch=serving, guest=guest, tell=tell)
         )
         with _told_of(database):
             if make:
@@ -170,27 +178,12 @@ async def open_platform(
 
 
 async def _serve_in_background(platform: Platform, stack: AsyncExitStack) -> None:
-    """What a server does besides answering: it tends the realm, and witnesses where the store stands, last at its end."""
-    tasks = [asyncio.create_task(_sweep_hourly(platform.accounts))]
+    """What a server does besides answering: it witnesses where the store stands, last at its end."""
     if Capability.DURABLE in platform.store.engine.capabilities:
         witness = Witness(platform.settings.home, platform.store, platform.epochs)
         await witness.look()
         stack.push_async_callback(witness.last_look)
-        tasks.append(asyncio.create_task(witness.watch()))
-    for task in tasks:
-        stack.push_async_callback(_end, task)
-
-
-async def _sweep_hourly(accounts: Accounts) -> None:
-    """Delete what has run out in the realm. One that fails is tried again an hour later, like every other."""
-    while True:
-        try:
-            removed = await accounts.sweep()
-            if removed:
-                _log.info("%d expired rows of the realm removed", removed)
-        except HoldfastError as error:
-            _log.warning("expired rows of the realm were not removed: %s", error.code)
-        await asyncio.sleep(_SWEEP_SECONDS)
+        stack.push_async_callback(_end, asyncio.create_task(witness.watch()))
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -245,6 +238,12 @@ async def _as_migrator(database: Database) -> AsyncIterator[Engine]:
         await engine.aclose()
 
 
+def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
+    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes."""
+    if settings.engine != "memory":
+        migrate.check_declared(migrate.revisions_of(packs, catalog), catalog)
+
+
 async def _make_file(database: Database, settings: Settings) -> None:
     """A file that `up` makes is there to try things out with. That is noted before anything else is in it."""
     engine = await open_engine(database.url, pool_size=1)
@@ -261,6 +260,9 @@ async def open_migrator(
     Raises ConfigurationError where no login may change the schema.
     """
     packs = (*own_packs(), *load_packs(settings.packs))
+    catalog = catalog_of(packs)
+    if make:
+        _refuse_undeclared(settings, packs, catalog)
     async with reach_database(settings, make=make, tell=tell) as database:
         if not database.may_change:
             raise ConfigurationError(
@@ -272,7 +274,7 @@ async def open_migrator(
             if make:
                 await make_roles(database)
             async with _as_migrator(database) as engine:
-                yield Migrator(engine, packs, catalog_of(packs))
+                yield Migrator(engine, packs, catalog)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import ConfigurationError, NotFound
-from holdfast.runtime.embedded import Keeper, end, start_embedded, stop_embedded
+from holdfast.runtime.embedded import Keeper, end, find_embedded, start_embedded, stop_embedded
 from holdfast.runtime.secrets import keep, make_home, read_private, write_private
 from holdfast.runtime.settings import Settings
 
@@ -78,13 +78,18 @@ class Database:
 
 @asynccontextmanager
 async def reach_database(
-    settings: Settings, *, make: bool = False, watch: bool = False, tell: Tell = silent
+    settings: Settings,
+    *,
+    make: bool = False,
+    watch: bool = False,
+    guest: bool = False,
+    tell: Tell = silent,
 ) -> AsyncIterator[Database]:
     """The database of these settings.
 
     An embedded one that does not run is started, and stopped at the end unless another process has come to use it. One
     that was never made is made only if `make` says so; otherwise NotFound. With `watch` it is started again, at the same
-    address, when it ends before the block does.
+    address, when it ends before the block does. A `guest` takes it as it runs, and has no share in it.
     """
     if settings.engine == "memory":
         yield Database("memory", "memory://")
@@ -94,6 +99,8 @@ async def reach_database(
         yield Database("sqlite", _given(settings))
     elif not settings.embedded:
         yield _own_database(settings, make=make)
+    elif guest:
+        yield _embedded_database(settings, await find_embedded(settings.home), make=False)
     else:
         if not make and not has_embedded(settings.home):
             raise NotFound(

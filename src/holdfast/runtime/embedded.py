@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Unavailable
 
 if TYPE_CHECKING:
     from holdfast.engines.postgres.embedded import EmbeddedServer
@@ -34,6 +34,16 @@ async def start_embedded(home: Path, tell: Callable[[str], None]) -> EmbeddedSer
         if not starting.cancelled() and starting.exception() is None:
             await stop_embedded(starting.result())
         raise
+
+
+async def find_embedded(home: Path) -> EmbeddedServer:
+    """The server of this home as it runs, without a share in it. Raises Unavailable where none runs."""
+    from holdfast.engines.postgres.embedded import running
+
+    server = await asyncio.to_thread(running, home)
+    if server is None:
+        raise Unavailable("The embedded database does not run.", where=str(home))
+    return server
 
 
 async def stop_embedded(server: EmbeddedServer) -> None:

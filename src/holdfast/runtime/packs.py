@@ -20,6 +20,7 @@ from holdfast.model.pack import Pack
 GROUP = "holdfast.packs"
 REALM = "realm"
 SYNC = "sync"
+JOBS = "jobs"
 
 
 def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
@@ -28,7 +29,7 @@ def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
     packs: dict[str, Pack] = {}
     for name in names:
         pack = _checked(name, _load(name, installed))
-        if pack.name in packs or pack.name in {REALM, SYNC}:
+        if pack.name in packs or pack.name in {REALM, SYNC, JOBS}:
             raise ConfigurationError(f"Two packs are called {pack.name}.", where=f"HOLDFAST_PACKS, {name}")
         packs[pack.name] = pack
     return tuple(packs.values())
@@ -48,9 +49,16 @@ def sync_pack() -> Pack:
     return Pack(name=SYNC, entities=ENTITIES, revisions="holdfast.sync.revisions")
 
 
+def jobs_pack() -> Pack:
+    """Where the background jobs stand, and what they did. Always enabled."""
+    from holdfast.runtime.jobs.entities import ENTITIES
+
+    return Pack(name=JOBS, entities=ENTITIES, revisions="holdfast.runtime.jobs.revisions")
+
+
 def own_packs() -> tuple[Pack, ...]:
     """The platform's own packs, which every deployment has."""
-    return realm_pack(), sync_pack()
+    return realm_pack(), sync_pack(), jobs_pack()
 
 
 def catalog_of(packs: Iterable[Pack]) -> Catalog:

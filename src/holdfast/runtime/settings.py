@@ -110,6 +110,18 @@ class Settings:
         "How many connections to the database this process holds at most for the tenants' rows.",
         values.within(1, 1_000),
     )
+    history_days: int = _setting(
+        "HOLDFAST_HISTORY_DAYS",
+        "365",
+        "How many days the old values of rows are kept at least; devices and open conflicts keep what they need for longer.",
+        values.within(1, 36_500),
+    )
+    worker_silence: int = _setting(
+        "HOLDFAST_WORKER_SILENCE",
+        "30",
+        "After how many seconds without a sign of life a worker's jobs are taken over by another.",
+        values.within(3, 3_600),
+    )
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Setting → where its value came from; those left at their default are not in it."""
     unknown: tuple[str, ...] = field(default=(), repr=False)

@@ -9,6 +9,7 @@ from holdfast.accounts.entities import Tenant
 from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime.assembly import Platform
+from holdfast.runtime.jobs.telling import read_jobs
 from holdfast.runtime.serving import find_served
 from holdfast.tenancy.isolation import Isolation
 from holdfast.tenancy.scope import Scope
@@ -49,6 +50,7 @@ async def read_status(platform: Platform) -> dict[str, Any]:
         },
         "tables": _tables(platform, findings),
         "findings": list(findings),
+        "jobs": await read_jobs(platform) if not pending else None,
         "tenants": await _tenants(platform) if not pending else {"shown": [], "more": False},
     }
 

@@ -17,6 +17,7 @@ from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime._guests import Guests, log_verification, remove_guests, remove_leftovers, welcome_guests
 from holdfast.runtime._verify_api import check_api
+from holdfast.runtime._verify_jobs import check_leases
 from holdfast.runtime._verify_rows import check_owners, check_round_trip, check_tenants
 from holdfast.runtime._verify_sync import check_devices
 from holdfast.runtime.assembly import Platform
@@ -155,6 +156,11 @@ async def check_sync(run: Verification) -> str:
     return await check_devices(run.platform, run.need_guests())
 
 
+async def check_jobs(run: Verification) -> str:
+    """A throw-away job's lease is taken, kept and given back, and no second holder gets it; no job fails or waits in vain."""
+    return await check_leases(run.platform)
+
+
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("database", check_database),
     ("isolation level", check_isolation_level),
@@ -167,6 +173,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("isolation of owners", check_other_owner),
     ("login", check_login),
     ("sync", check_sync),
+    ("jobs", check_jobs),
     ("api", check_server),
 )
 

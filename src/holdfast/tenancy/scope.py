@@ -8,13 +8,14 @@ from uuid import UUID
 from holdfast.errors import Forbidden, InvalidInput
 from holdfast.identity.permissions import Permission, allows
 from holdfast.identity.principal import Principal, Role
+from holdfast.model.policies import RoleName
 
 REALM_TENANT = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a session may see and do. Make one with `for_user`, `system` or `realm`; the fields follow from that.
+    """What a session may see and do. Make one with `for_user`, `member`, `system` or `realm`; the fields follow from that.
 
     `user_id` is the person acting, None for the system. `whole_tenant` sees the rows of every owner in the tenant; it
     always carries a `reason`, and opening it is recorded.
@@ -31,6 +32,11 @@ class Scope:
     def for_user(cls, principal: Principal) -> Scope:
         """The scope of a verified person in one tenant."""
         return cls(principal.tenant_id, principal.role, principal.user_id, device=principal.device)
+
+    @classmethod
+    def member(cls, tenant_id: UUID, user_id: UUID, *, role: RoleName = "member") -> Scope:
+        """The scope of a member, for whoever knows otherwise than by a token who it is: a test, or a service of one's own."""
+        return cls(tenant_id, Role(role), user_id)
 
     @classmethod
     def system(cls, tenant_id: UUID, *, reason: str) -> Scope:

@@ -23,12 +23,14 @@ from holdfast.engines.port import (
     Engine,
     GetPlan,
     GetTogetherPlan,
+    HistoryKey,
     Inspection,
     Limits,
     ListPlan,
     Outcome,
     Plan,
     Position,
+    Pruned,
     R,
     Row,
     Transaction,
@@ -68,6 +70,14 @@ class PlannedMemoryEngine(MemoryEngine):
             case _:
                 raise NotSupported("there is no such plan", where=type(plan).__name__)
         return cast("R", answer)
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """No plan is kept anywhere, so none is stale."""
+        return []
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """There is none."""
+        return 0
 
     async def _get(self, scope: Scope, plan: GetPlan) -> Body | None:
         async with self.begin(scope, read_only=True) as tx:
@@ -159,6 +169,20 @@ class WithoutPlans:
     async def collect(self, tenant_id: UUID, horizon: int) -> int:
         """See the port."""
         return await self._engine.collect(tenant_id, horizon)
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port."""
+        return await self._engine.prune_history(tenant_id, upto, after=after, limit=limit)
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """There is no plan to see."""
+        raise NotSupported("plans are hidden here")
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """There is no plan to drop."""
+        raise NotSupported("plans are hidden here")
 
     async def position(self) -> Position:
         """See the port."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.engines.port import Inspection
 from holdfast.errors import Unavailable
 from holdfast.runtime.assembly import Platform, open_platform
+from holdfast.runtime.jobs.entities import JobState
+from holdfast.runtime.jobs.lease import Leases
+from holdfast.runtime.jobs.rules import Timing
 from holdfast.runtime.settings import Settings
+from holdfast.runtime.status import read_status
 from holdfast.runtime.verify import CHECKS, Result, verify_platform
 from holdfast.tenancy.scope import Scope
 
@@ -46,7 +51,7 @@ async def test_it_leaves_one_line_in_the_realms_log_and_nothing_else(memory: Set
         assert {entity: count for entity, count in left.items() if count} == {RealmEvent: 2}
         events = await directory.select_all(RealmEvent, {})
         assert {event.event for event in events} == {"deployment_verified"}
-        assert events[0].detail == {"passed": 12, "failed": 0}
+        assert events[0].detail == {"passed": 13, "failed": 0}
         tenants = {name: rows for name, rows in engine.data.tables.items() if not name.startswith("realm.")}
         assert len(tenants.pop("sync.epochs")) == 1  # which store this is, and stays
         assert not any(tenants.values())
@@ -155,3 +160,17 @@ async def test_a_scope_of_the_realm_is_needed_to_read_what_stays(memory: Setting
         await verify_platform(platform)
         async with platform.store.session(Scope.realm(reason="test")) as session:
             assert len((await session.select(RealmEvent, {"event": "deployment_verified"})).items) == 1
+
+
+async def test_a_job_that_fails_or_that_nobody_runs_is_told(memory: Settings) -> None:
+    async with open_platform(memory) as platform:
+        leases = Leases(platform.store, Timing())
+        states = await leases.states(platform.jobs.values())
+        long_ago = platform.store.clock() - timedelta(days=2)
+        async with leases.session() as session:
+            await session.patch(JobState, states["expire-sessions"].id, {"failures": 3})
+            await session.patch(JobState, states["prune-history"].id, {"next_at": long_ago})
+        results = {result.name: result for result in await verify_platform(platform)}
+        assert results["jobs"].outcome == "failed"
+        assert "failing: expire-sessions; overdue: prune-history" in results["jobs"].evidence
+        assert (await read_status(platform))["jobs"]["overdue"] == ["prune-history"]

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Tombstone
-from holdfast.engines.port import Marks, Row, Stored
+from holdfast.engines.port import HistoryKey, Marks, Row, Stored
 from holdfast.model.conversions import convert
 from holdfast.model.schema import EntitySchema, FieldSchema
 
@@ -110,3 +110,8 @@ def unset(field: FieldSchema) -> Any:
 def member(membership: Stored) -> tuple[UUID, UUID]:
     """Of which tenant who is a member."""
     return membership.row["tenant_id"], membership.row["user_id"]
+
+
+def key_of(value: OldValue) -> HistoryKey:
+    """An old value's place in the history."""
+    return HistoryKey(value.entity, value.row_id, value.number, value.field)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import astuple
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from holdfast.engines.memory.data import Data, Table
+from holdfast.engines.memory.data import Data, Table, key_of
 from holdfast.engines.memory.reader import MemoryReader
 from holdfast.engines.memory.steps import carry_out
 from holdfast.engines.memory.transaction import MemoryTransaction
@@ -17,10 +18,12 @@ from holdfast.engines.port import (
     Applied,
     Capability,
     Control,
+    HistoryKey,
     Inspection,
     Limits,
     Plan,
     Position,
+    Pruned,
     R,
     Row,
 )
@@ -167,6 +170,27 @@ class MemoryEngine:
         if tenant_id in self.data.heads:
             self.data.horizons[tenant_id] = reached
         return len(gone)
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port."""
+        reached = min(upto, self.data.marks(tenant_id).horizon)
+        values = self.data.old_values.get(tenant_id, [])
+        keys = sorted((key_of(value) for value in values), key=astuple)
+        page = [key for key in keys if after is None or astuple(key) > astuple(after)][:limit]
+        gone = {key for key in page if key.number <= reached}
+        if gone:  # a new list: a reader that is open keeps the one before
+            self.data.old_values[tenant_id] = [value for value in values if key_of(value) not in gone]
+        return Pruned(len(gone), page[-1] if len(page) == limit else None)
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """This engine keeps no plans."""
+        raise NotSupported("the memory engine has no compiled plans")
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """This engine keeps no plans."""
+        raise NotSupported("the memory engine has no compiled plans")
 
     async def position(self) -> Position:
         """Where it stands: the commits since it was made. Another engine is another medium."""

@@ -24,6 +24,7 @@ class MemoryReader(MemoryTransaction):
     def __init__(self, engine: MemoryEngine, scope: Scope) -> None:
         super().__init__(engine, scope)
         self._marks = engine.data.marks(scope.tenant_id)
+        self._history = engine.data.old_values.get(scope.tenant_id, [])
         self._graves: dict[Grave, Tombstone | None] = {}
         engine.readers.add(self)
 
@@ -50,6 +51,9 @@ class MemoryReader(MemoryTransaction):
     ) -> list[OldValue]:
         values = await super().read_history_since(schema, row_ids, after)
         return [value for value in values if value.number <= self._marks.head]
+
+    def _old_values(self) -> Sequence[OldValue]:
+        return self._history
 
     def _tombstones(self) -> Iterator[Tombstone]:
         for grave, tombstone in self._engine.data.tombstones.get(self._scope.tenant_id, {}).items():

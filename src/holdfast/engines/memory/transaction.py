@@ -94,9 +94,11 @@ class MemoryTransaction:
     async def read_history_since(
         self, schema: EntitySchema, row_ids: Sequence[UUID], after: int
     ) -> list[OldValue]:
-        values = self._engine.data.old_values.get(self._scope.tenant_id, [])
-        mine = _of_rows(schema, row_ids, [value for value in values if value.number > after])
+        mine = _of_rows(schema, row_ids, [value for value in self._old_values() if value.number > after])
         return [value for value in mine if self._may_know(value)]
+
+    def _old_values(self) -> Sequence[OldValue]:
+        return self._engine.data.old_values.get(self._scope.tenant_id, [])
 
     async def read_tombstones(
         self, schema: EntitySchema, after: int, upto: int, *, limit: int

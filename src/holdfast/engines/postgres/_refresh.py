@@ -1,4 +1,4 @@
-"""The generated functions of the hot paths as they stand: those that this release generates otherwise, and those of no schema.
+"""The generated functions of the hot paths as they stand: made anew where this release generates them otherwise.
 
 A function's name carries its schema's digest, and nothing of how it was generated: a release that generates it otherwise keeps
 its arguments, its answer and its meaning, and `holdfast migrate up` puts the new body in its place.
@@ -35,12 +35,6 @@ async def refresh_plans(connection: Any, schemas: Sequence[EntitySchema], roles:
                     await connection.execute(text)
             made.append(schema.name)
     return made
-
-
-async def stale_plans(connection: Any, schemas: Sequence[EntitySchema]) -> list[str]:
-    """Functions of hot paths that none of `schemas` uses, as DROP takes them."""
-    used = {signature.partition("(")[0] for schema in schemas for signature in plan_signatures(schema)}
-    return [row["signature"] for row in await _standing(connection, schemas) if row["name"] not in used]
 
 
 async def _standing(connection: Any, schemas: Sequence[EntitySchema]) -> list[Any]:

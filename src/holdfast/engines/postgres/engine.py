@@ -23,23 +23,26 @@ from holdfast.engines.port import (
     Control,
     GetPlan,
     GetTogetherPlan,
+    HistoryKey,
     Inspection,
     Limits,
     ListPlan,
     Outcome,
     Plan,
     Position,
+    Pruned,
     R,
     Row,
     RowWrite,
     WritePlan,
 )
+from holdfast.engines.postgres import pruning
 from holdfast.engines.postgres._ddl import ledger
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
 from holdfast.engines.postgres._migrator import DOWN, Migrator, one_migrator
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
-from holdfast.engines.postgres._refresh import refresh_plans, stale_plans
+from holdfast.engines.postgres._refresh import refresh_plans
 from holdfast.engines.postgres._statements import (
     Texts,
     rows_json,
@@ -339,17 +342,6 @@ class PostgresEngine:
         async with self._as_migrator() as connection:
             return await refresh_plans(connection, list(schemas), self._logins.roles)
 
-    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
-        """The generated functions that none of these schemas uses: of code that ran before, or is yet to come."""
-        async with self._reader() as connection:
-            return await stale_plans(connection, list(schemas))
-
-    async def drop_plans(self, functions: Sequence[str]) -> None:
-        """Drop functions that `stale_plans` has named, once no code of theirs runs."""
-        async with self._as_migrator() as connection:
-            for function in functions:
-                await connection.execute(f"drop function if exists {function}")
-
     def sql(self, steps: Sequence[Step]) -> list[str]:
         """What `apply` would run, for people to read."""
         return sql_lines(steps, self._logins.roles)
@@ -401,6 +393,28 @@ class PostgresEngine:
                 reached = await tx.connection.fetchval(_RAISE_HORIZON, tenant_id, horizon)
                 status = await tx.connection.execute(_COLLECT, tenant_id, reached or 0, timeout=_DAY_SECONDS)
         return int(status.rsplit(" ", 1)[1])
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port."""
+        scope = Scope.system(tenant_id, reason="prune the history")
+        async with self._begin(scope, "maintenance", read_only=False) as tx:
+            with translated():
+                await tx.connection.execute(_PRUNE)
+                return await pruning.prune_history(tx.connection, tenant_id, upto, after, limit)
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """See the port."""
+        async with self._reader() as connection:
+            return await pruning.stale_plans(connection, schemas)
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """See the port."""
+        async with self._as_owner() as connection:
+            with translated():
+                await connection.execute("set lock_timeout = '500ms'")
+                return await pruning.drop_plans(connection, names)
 
     async def position(self) -> Position:
         """See the port. Another cluster, timeline or database is another medium."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
-from holdfast.engines.port import Batch, Marks
+from holdfast.engines.port import Batch, HistoryKey, Marks, Pruned
 from holdfast.engines.sqlite._names import CHANGES, HEADS, HISTORY, MEDIUM, TOMBSTONES
 from holdfast.engines.sqlite._statements import in_portions, places
-from holdfast.engines.sqlite._values import instant, microseconds
+from holdfast.engines.sqlite._values import instant, microseconds, uuid_of
 from holdfast.tenancy.scope import Scope
 
 _CHANGE = (
@@ -32,6 +33,11 @@ _RAISE_HORIZON = (
     f"""update {HEADS} set horizon = max(horizon, min(?, head)) where tenant_id = ? returning horizon"""
 )
 _COLLECT = f"delete from {TOMBSTONES} where tenant_id = ? and number <= ?"
+_HISTORY_PAGE = f"""select entity, row_id, number, field from {HISTORY}
+ where tenant_id = ? and (entity, row_id, number, field) > (?, ?, ?, ?)
+ order by entity, row_id, number, field limit ?"""
+_PRUNE_HISTORY = f"""delete from {HISTORY}
+ where tenant_id = ? and entity = ? and row_id = ? and number = ? and field = ?"""
 
 BEGIN_WRITING = f"update {MEDIUM} set moment = moment + 1"
 """Each transaction that writes raises the moment: what a copy that is taken back betrays itself by."""
@@ -114,6 +120,21 @@ def collect(raw: Raw, tenant_id: UUID, horizon: int) -> int:
     return raw.execute(_COLLECT, [tenant_id.bytes, found[0][0] if found else 0]).rowcount
 
 
+def prune_history(raw: Raw, tenant_id: UUID, upto: int, after: HistoryKey | None, limit: int) -> Pruned:
+    """Remove, of the next old values, those at or below `upto` and the horizon."""
+    tenant = tenant_id.bytes
+    found = raw.execute(_MARKS, [tenant]).fetchone()
+    reached = min(upto, Marks(*found).horizon) if found else 0
+    start = (after.entity, after.row_id.bytes, after.number, after.field) if after else ("", b"", 0, "")
+    page = raw.execute(_HISTORY_PAGE, [tenant, *start, limit]).fetchall()
+    gone = [key for key in page if key[2] <= reached]
+    raw.executemany(_PRUNE_HISTORY, ([tenant, *key] for key in gone))
+    if len(page) < limit:
+        return Pruned(len(gone), None)
+    entity, row_id, number, field = page[-1]
+    return Pruned(len(gone), HistoryKey(entity, UUID(bytes=row_id), number, field))
+
+
 def forget(raw: Raw, tenant_id: UUID, tables: Sequence[str]) -> None:
     """Remove every row of a tenant, its log and its counter."""
     for table in (*tables, HISTORY, TOMBSTONES, CHANGES, HEADS):
@@ -141,7 +162,13 @@ def _bytes(value: UUID | None) -> bytes | None:
 
 
 def _uuid(value: bytes | None) -> UUID | None:
-    return None if value is None else UUID(bytes=value)
+    return None if value is None else uuid_of(value)
+
+
+@lru_cache(maxsize=1_024)
+def _fields(names: tuple[str, ...]) -> str:
+    """The same few lists of names come again and again."""
+    return orjson.dumps(names).decode()
 
 
 def _change_values(change: Change) -> list[Any]:
@@ -152,8 +179,8 @@ def _change_values(change: Change) -> list[Any]:
         change.format,
         change.entity,
         change.row_id.bytes,
-        change.op.value,
-        orjson.dumps(change.fields).decode(),
+        change.op._value_,
+        _fields(change.fields),
         change.version,
         _bytes(change.actor),
         change.device,
@@ -165,11 +192,11 @@ def _change_values(change: Change) -> list[Any]:
 def _change(record: Sequence[Any]) -> Change:
     tenant, number, end, format_, entity, row_id, op, fields, version, actor, device, at, commitment = record
     return Change(
-        tenant_id=UUID(bytes=tenant),
+        tenant_id=uuid_of(tenant),
         number=number,
         flush_end=end,
         entity=entity,
-        row_id=UUID(bytes=row_id),
+        row_id=uuid_of(row_id),
         op=Operation(op),
         fields=tuple(orjson.loads(fields)),
         version=version,
@@ -187,7 +214,7 @@ def _old_value_values(old: OldValue) -> list[Any]:
 
 def _old_value(record: Sequence[Any]) -> OldValue:
     entity, row_id, number, field, value, owner = record
-    return OldValue(entity, UUID(bytes=row_id), number, field, value, _uuid(owner))
+    return OldValue(entity, uuid_of(row_id), number, field, value, _uuid(owner))
 
 
 def _tombstone_values(grave: Tombstone) -> list[Any]:
@@ -196,4 +223,4 @@ def _tombstone_values(grave: Tombstone) -> list[Any]:
 
 def _tombstone(record: Sequence[Any]) -> Tombstone:
     entity, row_id, number, owner, device = record
-    return Tombstone(entity, UUID(bytes=row_id), number, _uuid(owner), device)
+    return Tombstone(entity, uuid_of(row_id), number, _uuid(owner), device)

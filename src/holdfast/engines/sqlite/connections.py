@@ -44,12 +44,14 @@ class Connection:
 
     async def call(self, job: Callable[[Raw], T], schema: EntitySchema | None = None) -> T:
         """What `job` makes of the connection. Whoever is cancelled meanwhile stops what it does."""
-        with translated(schema):
-            try:
-                return await self._worker.run(partial(job, self.raw))
-            except asyncio.CancelledError:
-                self._left = True
-                self.raw.interrupt()
+        try:
+            return await self._worker.run(partial(job, self.raw))
+        except asyncio.CancelledError:
+            self._left = True
+            self.raw.interrupt()
+            raise
+        except Exception:
+            with translated(schema):
                 raise
 
     async def finish(self, job: Callable[[Raw], T]) -> T:

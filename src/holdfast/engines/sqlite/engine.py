@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,10 +18,12 @@ from holdfast.engines.port import (
     Applied,
     Capability,
     Control,
+    HistoryKey,
     Inspection,
     Limits,
     Plan,
     Position,
+    Pruned,
     R,
     Row,
 )
@@ -92,21 +94,7 @@ class SqliteEngine:
 
     def begin(self, scope: Scope, *, read_only: bool = False) -> AbstractAsyncContextManager[SqliteReader]:
         """See the port."""
-        return self._begin(SqliteReader(self, scope) if read_only else SqliteTransaction(self, scope))
-
-    @asynccontextmanager
-    async def _begin(self, tx: SqliteReader) -> AsyncIterator[SqliteReader]:
-        try:
-            yield tx
-            await tx.commit()
-        finally:
-            tx.release()
-
-    @asynccontextmanager
-    async def _writing(self, scope: Scope) -> AsyncIterator[SqliteTransaction]:
-        tx = SqliteTransaction(self, scope)
-        async with self._begin(tx):
-            yield tx
+        return SqliteReader(self, scope) if read_only else SqliteTransaction(self, scope)
 
     async def take_turn(self, tenant_id: UUID) -> asyncio.Lock:
         """The tenant's turn in this process, taken. Raises Busy after the bounded wait."""
@@ -138,7 +126,7 @@ class SqliteEngine:
         """See the port."""
         if schema.journaled:
             raise NotSupported("journaled rows are written by a flush alone", where=schema.name)
-        async with self._writing(scope) as tx:
+        async with SqliteTransaction(self, scope) as tx:
             await tx.ingest(schema, rows)
 
     # -- schema ---------------------------------------------------------------------------------------------------
@@ -163,7 +151,7 @@ class SqliteEngine:
 
     async def maintained(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
         """A transaction of its own, alone in the file, in which the guards let pass. Raises Busy."""
-        async with self._writing(_REALM) as tx:
+        async with SqliteTransaction(self, _REALM) as tx:
             return await tx.maintain(job, references=references)
 
     async def looked_at(self, job: Callable[[Raw], T]) -> T:
@@ -197,21 +185,38 @@ class SqliteEngine:
 
     async def collect(self, tenant_id: UUID, horizon: int) -> int:
         """See the port."""
-        async with self._writing(Scope.system(tenant_id, reason="collect tombstones")) as tx:
+        async with SqliteTransaction(self, Scope.system(tenant_id, reason="collect tombstones")) as tx:
             return await tx.maintain(lambda raw: _log.collect(raw, tenant_id, horizon))
+
+    async def prune_history(
+        self, tenant_id: UUID, upto: int, *, after: HistoryKey | None = None, limit: int = 5_000
+    ) -> Pruned:
+        """See the port."""
+        async with SqliteTransaction(self, Scope.system(tenant_id, reason="prune the history")) as tx:
+            return await tx.maintain(lambda raw: _log.prune_history(raw, tenant_id, upto, after, limit))
+
+    async def stale_plans(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """This engine keeps no plans."""
+        raise NotSupported("the SQLite engine has no compiled plans")
+
+    async def drop_plans(self, names: Sequence[str]) -> int:
+        """This engine keeps no plans."""
+        raise NotSupported("the SQLite engine has no compiled plans")
 
     async def position(self) -> Position:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
+        self._medium.demand_same()
         return Position(*await self.looked_at(_position))
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""
         tables = [table_name(schema) for schema in schemas if not is_realm(schema)]
-        async with self._writing(Scope.system(tenant_id, reason="forget the tenant")) as tx:
+        async with SqliteTransaction(self, Scope.system(tenant_id, reason="forget the tenant")) as tx:
             await tx.maintain(lambda raw: _log.forget(raw, tenant_id, tables))
 
     async def ping(self) -> None:
         """See the port."""
+        self._medium.demand_same()
         await self.looked_at(_position)
 
     async def facts(self) -> dict[str, Any]:

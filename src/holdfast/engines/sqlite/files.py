@@ -21,7 +21,7 @@ from holdfast.engines.sqlite import _ddl
 from holdfast.engines.sqlite._errors import bare, is_busy, translated
 from holdfast.engines.sqlite._names import MEDIUM
 from holdfast.engines.sqlite.location import Location
-from holdfast.errors import Busy, ConfigurationError, HoldfastError, SchemaError
+from holdfast.errors import Busy, ConfigurationError, HoldfastError, SchemaError, Unavailable
 
 OLDEST: Final = (3, 37)
 """The first SQLite with STRICT tables."""
@@ -44,6 +44,7 @@ class Medium:
     def __init__(self, location: Location) -> None:
         self.durable = location.path is not None
         self._folder: _Folder | None = None
+        self._file: tuple[int, int] | None = None
         if location.path is None:
             self._folder = _Folder()
             location = Location(self._folder.path / "store.db")
@@ -64,6 +65,7 @@ class Medium:
                 hint=f"Holdfast needs {'.'.join(map(str, OLDEST))} or newer.",
             )
         _touch(self.path)
+        self._file = _identity(self.path)
         try:
             return self._opened()
         except HoldfastError as error:
@@ -83,10 +85,20 @@ class Medium:
 
     def open_reader(self) -> sqlite3.Connection:
         """A connection that writes nothing."""
+        self.demand_same()
         with translated():
             raw = self._connect()
             raw.execute("pragma query_only = on")
             return raw
+
+    def demand_same(self) -> None:
+        """Raises Unavailable where another file has come into this one's place: connections to both would be two stores."""
+        if _identity(self.path) != self._file:
+            raise Unavailable(
+                "the file was replaced or removed while it was in use",
+                where=f"{_PLACE}, {self.path}",
+                hint="Stop everything that uses the file, put it in its place, and start again.",
+            )
 
     def _connect(self) -> sqlite3.Connection:
         with translated():
@@ -111,6 +123,15 @@ class Medium:
         """Remove what is not meant to last."""
         if self._folder is not None:
             self._folder.remove()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, by whatever name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _touch(path: Path) -> None:
@@ -238,14 +259,16 @@ class _Folder:
 
 def _remove_abandoned(home: Path) -> None:
     for folder in home.glob(f"{_STEM}{os.getuid()}-*"):
-        with contextlib.suppress(OSError), _alone(folder / _HELD):
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if folder.lstat().st_uid == os.getuid():
+                with _alone(folder / _HELD):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold a lock file that nobody else holds. Raises OSError."""
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Tombstone
@@ -39,6 +38,10 @@ if TYPE_CHECKING:
     from holdfast.engines.sqlite.engine import SqliteEngine
 
 T = TypeVar("T")
+
+
+class _Overtaken(StaleVersion):
+    """Another process has written in this tenant meanwhile."""
 
 
 class SqliteReader:
@@ -113,24 +116,32 @@ class SqliteReader:
     async def stream(self, selection: Selection) -> AsyncGenerator[Piece, None]:
         schema, wire = selection.schema, WireRows(selection.schema)
         statement = select_wire(self._engine.library.of(schema), wire, self._scope, selection)
-        async with self._reading() as connection:
+        connection = await self._take()
+        try:
             pieces = await connection.call(lambda raw: Pieces(_begun(raw), statement, wire), schema)
             try:
                 while piece := await connection.call(lambda _: pieces.next(), schema):
                     yield piece
             finally:
                 connection.leave(pieces.close)
+        finally:
+            self._give(connection)
 
     async def _read(self, job: Callable[[Raw], T], schema: EntitySchema | None = None) -> T:
-        async with self._reading() as connection:
+        connection = await self._take()
+        try:
             return await connection.call(lambda raw: job(_begun(raw)), schema)
+        finally:
+            self._give(connection)
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Connection]:
-        """The connection of this transaction, taken when it is first needed."""
+    async def _take(self) -> Connection:
+        """The connection of this transaction, which is lent to it when it is first needed."""
         if self._connection is None:
             self._connection = await self._engine.readers.take(self._scope.tenant_id)
-        yield self._connection
+        return self._connection
+
+    def _give(self, connection: Connection) -> None:
+        """It is kept until the end, for its moment."""
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -142,6 +153,16 @@ class SqliteReader:
 
     async def commit(self) -> None:
         """Nothing was written."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                await self.commit()
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let go of the moment."""
@@ -162,38 +183,42 @@ class SqliteTransaction(SqliteReader):
         self._writing = False
         self._failed = False
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Connection]:
+    async def _take(self) -> Connection:
         """Its own writes are there to read; before the first of them, what is committed."""
         if self._writing:
-            yield self._engine.writer.connection
-        else:
-            async with self._engine.readers.lent(self._scope.tenant_id) as connection:
-                yield connection
+            return self._engine.writer.connection
+        return await self._engine.readers.take(self._scope.tenant_id)
+
+    def _give(self, connection: Connection) -> None:
+        if connection is not self._engine.writer.connection:
+            self._engine.readers.give(self._scope.tenant_id, connection)
 
     async def lock(self) -> int:
         if self._head is None:
             if not self._writing:
                 self._turn = await self._engine.take_turn(self._scope.tenant_id)
                 if self._engine.is_contended(self._scope.tenant_id):
-                    await self._begin_writing()
+                    await self._write(_nothing)
             if self._writing:
-                await self._engine.writer.connection.call(_mark_flush)
-            self._head, self._tended = await self._read(partial(_log.read_standing, scope=self._scope))
-        head: int = self._head
-        return (await self.marks()).head if self._writing else head
+                await self._write(_mark_flush)
+            standing = await self._read(partial(_log.read_standing, scope=self._scope))
+            self._head, self._tended = standing
+            return standing[0]
+        return (await self.marks()).head if self._writing else self._head
 
-    async def _begin_writing(self, *, references: bool = True) -> None:
+    async def _write(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
+        """What `job` makes of the connection that writes. The first of them begins to write, in the same trip to the thread."""
         if self._writing:
-            return
-        flush = self._head is not None
-        standing = await self._engine.writer.begin(
-            partial(_first_write, self._scope, flush=flush), references=references
-        )
-        self._writing = True
-        if flush and standing != (self._head, self._tended):
+            return await self._engine.writer.connection.call(job)
+        standing = None if self._head is None else (self._head, self._tended)
+        first = partial(_first, self._scope, standing, job)
+        try:
+            result = await self._engine.writer.begin(first, references=references)
+        except _Overtaken:
             self._engine.contend(self._scope.tenant_id)
-            raise StaleVersion("another process has written in this tenant meanwhile")
+            raise
+        self._writing = True
+        return result
 
     async def write(self, batch: Batch) -> None:
         for write in batch.writes:
@@ -202,10 +227,7 @@ class SqliteTransaction(SqliteReader):
         if not batch.writes and batch.head is None:
             return
         try:
-            await self._begin_writing()
-            await self._engine.writer.connection.call(
-                partial(_write, self._engine.library.of, self._scope, batch)
-            )
+            await self._write(partial(_write, self._engine.library.of, self._scope, batch))
         except BaseException:
             self._failed = True
             raise
@@ -216,9 +238,8 @@ class SqliteTransaction(SqliteReader):
 
     async def maintain(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
         """Do what only maintenance does, alone in the file."""
-        await self._begin_writing(references=references)
-        connection = self._engine.writer.connection
-        return await connection.finish(lambda raw: job(_marked(raw)))
+        await self._write(_mark_flush, references=references)
+        return await self._write(job)
 
     async def commit(self) -> None:
         """Make it last. Raises ReferenceMissing."""
@@ -261,17 +282,17 @@ def _mark_flush(raw: Raw) -> None:
     raw.execute(_log.BEGIN_FLUSH)
 
 
-def _marked(raw: Raw) -> Raw:
-    _mark_flush(raw)
-    return raw
+def _first(scope: Scope, standing: tuple[int, int] | None, job: Callable[[Raw], T], raw: Raw) -> T:
+    """The first that a transaction does which has just begun to write; a flush, if all is as it was told."""
+    if standing is not None:
+        _mark_flush(raw)
+        if _log.read_standing(raw, scope) != standing:
+            raise _Overtaken
+    return job(raw)
 
 
-def _first_write(scope: Scope, raw: Raw, *, flush: bool) -> tuple[int, int] | None:
-    """Within the transaction that has just begun; returns how the tenant stands for a flush."""
-    if not flush:
-        return None
-    _mark_flush(raw)
-    return _log.read_standing(raw, scope)
+def _nothing(raw: Raw) -> None:
+    """What a transaction does that is only to be alone."""
 
 
 def _commit(raw: Raw) -> None:

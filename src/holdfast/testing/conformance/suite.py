@@ -11,6 +11,7 @@ from holdfast.testing.conformance.port.limits import LimitTests
 from holdfast.testing.conformance.port.ordering import FilterTests, OrderTests
 from holdfast.testing.conformance.port.paging import PagingTests
 from holdfast.testing.conformance.port.position import PositionTests
+from holdfast.testing.conformance.port.pruning import PruningTests, StalePlanTests
 from holdfast.testing.conformance.port.read_plans import ReadPlanTests
 from holdfast.testing.conformance.port.references import MemberReferenceTests, ReferenceTests
 from holdfast.testing.conformance.port.secrecy import SecrecyTests
@@ -43,6 +44,8 @@ class EngineConformance(
     OrderTests,
     PagingTests,
     PositionTests,
+    PruningTests,
+    StalePlanTests,
     ReadPlanTests,
     WritePlanTests,
     MemberReferenceTests,

@@ -17,7 +17,7 @@ from holdfast.engines.registry import open_engine
 from holdfast.engines.sqlite import files
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.engines.sqlite.location import Location, locate
-from holdfast.errors import Busy, ConfigurationError, HoldfastError, SchemaError
+from holdfast.errors import Busy, ConfigurationError, HoldfastError, SchemaError, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,22 @@ async def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
     with pytest.raises(ConfigurationError):
         await SqliteEngine.open(Location(tmp_path / "file.db"))
+
+
+async def test_a_file_that_is_replaced_while_it_is_in_use_is_noticed(tmp_path: Path) -> None:
+    path, other = tmp_path / "file.db", tmp_path / "other.db"
+    await (await SqliteEngine.open(Location(other))).aclose()
+    engine = await SqliteEngine.open(Location(path))
+    await engine.ping()
+    other.rename(path)
+    for ask in (engine.ping, engine.position):
+        with pytest.raises(Unavailable) as caught:
+            await ask()
+        assert "replaced" in caught.value.message
+    path.unlink()
+    with pytest.raises(Unavailable):
+        await engine.ping()
+    await engine.aclose()
 
 
 async def test_a_database_in_memory_forgets_and_says_so() -> None:

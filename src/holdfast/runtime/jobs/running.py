@@ -1,0 +1,133 @@
+"""One run of a job: the work and the heartbeat beside each other; whichever ends first decides."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.errors import HoldfastError, JobTimedOut, LeaseLost
+from holdfast.model.job import Job
+from holdfast.runtime.jobs.context import JobContext
+from holdfast.runtime.jobs.entities import Result
+from holdfast.runtime.jobs.lease import Lease, Leases
+from holdfast.runtime.jobs.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from holdfast.runtime.assembly import Platform
+
+PARTLY_FAILED: Final = "partly_failed"
+_HANDING_BACK_SECONDS: Final = 5.0
+_LARGEST_REPORT: Final = 16_384
+_log = logging.getLogger("holdfast.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a run. `due` is when the job runs again, where that is known."""
+
+    name: str
+    result: Result
+    code: str | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    due: datetime | None = None
+    error: BaseException | None = None
+
+
+async def run_now(
+    platform: Platform, job: Job, leases: Leases, *, tell: Callable[[str], None], watchdog: Watchdog
+) -> Ended:
+    """Run a job in the foreground, under the lease that workers take. Raises JobHeld."""
+    return await carry_out(platform, job, await leases.take(job), tell=tell, watchdog=watchdog)
+
+
+async def carry_out(
+    platform: Platform, job: Job, lease: Lease, *, tell: Callable[[str], None], watchdog: Watchdog
+) -> Ended:
+    """Do the work and keep the lease meanwhile. Whoever is cancelled hands the job back, to be taken up from its checkpoint."""
+    context = JobContext(platform, lease, tell)
+    began = time.monotonic()
+    with watchdog.over(lease):
+        work = asyncio.create_task(_within_limit(job, context))
+        keeping = asyncio.create_task(lease.keep())
+        try:
+            await asyncio.wait({work, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            lost = not work.done()
+        except asyncio.CancelledError:
+            await _put_down(work, keeping)
+            await _hand_back(job, lease)
+            raise
+        await _put_down(work, keeping)
+        ended = _lost(job) if lost else _judged(job, work, context)
+        due = None if ended.result == "lost" else await _entered(job, lease, ended)
+    return Ended(job.name, ended.result, ended.code, ended.report, time.monotonic() - began, due, ended.error)
+
+
+async def _within_limit(job: Job, context: JobContext) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(job.limit.total_seconds()) as limit:
+            return dict(await job.run(context) or {})
+    except TimeoutError:
+        if limit.expired():
+            raise JobTimedOut(where=job.name) from None
+        raise
+
+
+def _judged(job: Job, work: asyncio.Task[dict[str, Any]], context: JobContext) -> Ended:
+    if work.cancelled():
+        return Ended(job.name, "failed", "cancelled", context.told_problems())
+    error = work.exception()
+    if isinstance(error, LeaseLost):
+        return _lost(job)
+    if error is not None:
+        code = error.code if isinstance(error, HoldfastError) else type(error).__name__[:64]
+        return Ended(job.name, "failed", code, context.told_problems(), error=error)
+    report = _kept({**work.result(), **context.told_problems()})
+    failed = bool(context.problems)
+    return Ended(job.name, "failed" if failed else "done", PARTLY_FAILED if failed else None, report)
+
+
+def _lost(job: Job) -> Ended:
+    return Ended(job.name, "lost", LeaseLost.code, error=LeaseLost(where=job.name))
+
+
+def _kept(report: dict[str, Any]) -> dict[str, Any]:
+    """A report as the history can keep it. A bad one spoils no work that is done."""
+    try:
+        size = len(json.dumps(report))
+    except (TypeError, ValueError):
+        return {"report": "is no JSON"}
+    return report if size <= _LARGEST_REPORT else {"report": "is too large"}
+
+
+async def _entered(job: Job, lease: Lease, ended: Ended) -> datetime | None:
+    """When the job is due again; None where what became of it could not be entered: then it is taken for lost, and repeated."""
+    try:
+        return await lease.end(job, ended.result, code=ended.code, report=ended.report)
+    except HoldfastError as error:
+        _log.warning("job %s is %s, which could not be entered: %s", job.name, ended.result, error.code)
+        return None
+
+
+async def _hand_back(job: Job, lease: Lease) -> None:
+    """Bounded: who could not hand back is found to be silent."""
+    with contextlib.suppress(HoldfastError, TimeoutError):
+        async with asyncio.timeout(_HANDING_BACK_SECONDS):
+            await lease.end(job, "handed_back", code=None, report={})
+            _log.info("job %s is handed back", job.name)
+
+
+async def _put_down(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel what is left and wait for it, however often this task is cancelled meanwhile."""
+    for task in tasks:
+        task.cancel()
+    while not all(task.done() for task in tasks):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks)

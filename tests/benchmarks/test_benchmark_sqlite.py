@@ -1,0 +1,54 @@
+"""The reference for SQLite does what Holdfast does to the file: what one writes the other reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from benchmarks.errors import BenchmarkError
+from benchmarks.sqlite import __main__ as benchmark
+from benchmarks.sqlite.by_hand import ByHand
+
+from holdfast.engines.sqlite.engine import SqliteEngine
+from holdfast.testing.conformance import World, first_revision
+from holdfast.testing.conformance.entities import CATALOG, Board
+from tests.conformance.sqlite import SqliteHarness
+
+
+async def test_what_is_written_by_hand_is_read_through_the_port(tmp_path: Path) -> None:
+    harness = SqliteHarness(tmp_path)
+    engine = await harness.make_engine(first_revision(CATALOG))
+    assert isinstance(engine, SqliteEngine)
+    world = await World.make(harness, engine)
+    assert world.ann.user_id is not None
+    hand = ByHand(engine.path, world.tenant, world.ann.user_id)
+    await world.put(world.ann, Board(name="through the port", shelf="a", label="l"))
+    await hand.put([("by hand", "b", 1), ("by hand", "c", 2)])
+    await world.put(world.ann, Board(name="through the port", shelf="d", label="l"))
+    assert [change.number for change in await world.changes(world.ann)] == [1, 2, 3, 4]
+    rows = await world.query(world.ann, Board)
+    assert [await hand.get(row["id"]) for row in rows] == rows
+    assert len(orjson.loads(await hand.list(3))) == 3
+    assert (await engine.inspect(list(CATALOG))).findings == ()
+    hand.close()
+    await engine.aclose()
+
+
+def test_the_table_has_every_operation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"CALLS": 20, "PUTS": 3, "BATCH": 50, "PREPARED": {"put": (3, 1)}}.items():
+        monkeypatch.setattr(benchmark, name, value)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{benchmark.BEGIN}\n{benchmark.END}\nbehind\n")
+    assert benchmark.main(["--rounds", "1", "--rows", "100", "--write", str(page)]) == 0
+    text = page.read_text()
+    for operation in ("get", "list of 100", "put", "row of a batch of 1000", "row of a pull"):
+        assert f"| {operation} |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("behind\n")
+    assert "by hand" in capsys.readouterr().out
+    (tmp_path / "bare.md").write_text("")
+    with pytest.raises(BenchmarkError):
+        benchmark.write(text, tmp_path / "bare.md")
