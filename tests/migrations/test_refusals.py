@@ -20,7 +20,6 @@ from holdfast.model.schema import FieldSchema
 from holdfast.model.steps import (
     Backfill,
     CreateLog,
-    CreatePlans,
     PurgeField,
     checksum,
     restore_step,
@@ -234,16 +233,42 @@ async def test_a_table_that_is_held_is_let_alone_in_the_end(
     assert await bench.findings() == ()
 
 
+async def refused_half_way(bench: Bench) -> tuple[Any, ...]:
+    """Steps of which the last one is refused."""
+    await with_rows(bench)
+    new = notes(title=Text, n=(int, 7), up=(UUID | None, None), done=(bool | None, None))
+    made = bench.plan(new)
+    return (*made.pre, *made.post)
+
+
 async def test_a_revision_that_is_changed_half_way_is_refused(bench: Bench) -> None:
     if bench.on_memory:
         pytest.skip("what is in memory is not interrupted")
-    await with_rows(bench)
-    required = bench.plan(IN_THE_WAY["absent values"][0]).post
+    steps = await refused_half_way(bench)
     with pytest.raises(SchemaError, match="hold nothing"):
-        await bench.engine.apply(required, revision="app_0007", checksum=checksum(required))
-    other = (*required, CreatePlans(bench.declared()["app.notes"]))
+        await bench.engine.apply(steps, revision="app_0007", checksum=checksum(steps))
     with pytest.raises(SchemaError, match="changed while it was being applied"):
-        await bench.engine.apply(other, revision="app_0007", checksum=checksum(other))
+        await bench.engine.apply(steps[:-1], revision="app_0007", checksum=checksum(steps[:-1]))
+
+
+async def test_a_revision_that_was_refused_at_once_may_be_written_anew(bench: Bench) -> None:
+    steps = await refused_half_way(bench)
+    with pytest.raises(SchemaError, match="hold nothing"):
+        await bench.engine.apply(steps[-1:], revision="app_0007", checksum=checksum(steps[-1:]))
+    await bench.engine.apply(steps[:-1], revision="app_0007", checksum=checksum(steps[:-1]))
+    assert (await bench.engine.applied())["app_0007"] == checksum(steps[:-1])
+
+
+async def test_what_was_half_taken_back_is_finished_first(bench: Bench) -> None:
+    if bench.on_memory:
+        pytest.skip("what is in memory is not interrupted")
+    steps = await refused_half_way(bench)
+    name, _, _ = bench.revisions[-1]
+    with pytest.raises(SchemaError, match="hold nothing"):
+        await bench.engine.revert(steps, revision=name)
+    with pytest.raises(SchemaError, match="being taken back") as error:
+        await bench.apply(planned_first())
+    assert f"holdfast migrate down {name}" in str(error.value.hint)
 
 
 async def test_functions_that_nobody_uses_are_named(bench: Bench) -> None:

@@ -88,6 +88,7 @@ def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
         )
     realm = _one(entity, Realm) is not None
     _refuse_model_validators(entity)
+    _refuse_sealed_keys(entity)
     fields = _fields(entity, realm=realm)
     schema = _with_policies(entity, pack, tuple(fields.values()))
     _check_policies(entity, schema)
@@ -109,6 +110,21 @@ def _refuse_model_validators(entity: type[Entity]) -> None:
             where=entity.__name__,
             hint="Use field validators; keep rules across fields where the row is decided on.",
         )
+
+
+def _refuse_sealed_keys(entity: type[Entity]) -> None:
+    """An index or unique rule on ciphertext finds nothing, unless it is a blind one."""
+    hints = get_type_hints(entity, include_extras=True)
+    keys = [policy for policy in entity.policies if isinstance(policy, Index | Unique)]
+    for name in (name for policy in keys for name in policy.fields if name in hints):
+        where = f"{entity.__name__}.{name}"
+        for marker in walk(hints[name], where=where).markers():
+            if isinstance(marker, Sealed) and marker.index is None:
+                raise DeclarationError(
+                    "a sealed field is indexed, and has no blind index",
+                    where=where,
+                    hint='Annotated[…, Sealed(index="unique")], or "bucket"; or leave it out of Index and Unique.',
+                )
 
 
 def _fields(entity: type[Entity], *, realm: bool) -> dict[str, FieldSchema]:

@@ -106,16 +106,32 @@ class Migrator:
 
     async def _begin(self, steps: Sequence[Step]) -> set[int]:
         """The steps that are done. Raises SchemaError for a revision that was changed half-way."""
+        await self._refuse_half_taken_back()
         rows = await self.connection.fetch(
             "select step, checksum, finished_at from holdfast.revision_steps where revision = $1", self.key
         )
+        done = {row["step"] for row in rows if row["finished_at"] is not None}
         if any(row["checksum"] != checksum(steps) for row in rows):
+            if done:
+                raise SchemaError(
+                    "a revision was changed while it was being applied",
+                    where=self.key,
+                    hint="Put the file back as it was, and finish it.",
+                )
+            # What was refused or killed within its first step may be written anew.
+            await self._note("delete from holdfast.revision_steps where revision = $1")
+        return done
+
+    async def _refuse_half_taken_back(self) -> None:
+        branch = self.key.removesuffix(DOWN).rpartition("_")[0]
+        found = await self.connection.fetchval(_HALF_BACK, f"{branch}\\_%{DOWN}", self.key)
+        if found is not None:
+            revision = found.removesuffix(DOWN)
             raise SchemaError(
-                "a revision was changed while it was being applied",
-                where=self.key,
-                hint="Put the file back as it was, and finish it.",
+                "a revision was being taken back, and that was interrupted",
+                where=revision,
+                hint=f"Finish it: `holdfast migrate down {revision}`.",
             )
-        return {row["step"] for row in rows if row["finished_at"] is not None}
 
     async def _note(self, text: str, *values: Any) -> None:
         await self.connection.execute(text, self.key, *values)
@@ -345,6 +361,7 @@ _FINISHED = (
     "update holdfast.revision_steps set finished_at = clock_timestamp() where revision = $1 and step = $2"
 )
 _KEEP = "update holdfast.revision_steps set cursor = $3 where revision = $1 and step = $2"
+_HALF_BACK = "select revision from holdfast.revision_steps where revision like $1 and revision <> $2 limit 1"
 _CURSOR = "select cursor from holdfast.revision_steps where revision = $1 and step = $2"
 _HOLDERS = f"""select a.pid, a.usename, a.state, extract(epoch from now() - a.xact_start)::integer as seconds
   from pg_locks l join pg_stat_activity a on a.pid = l.pid
