@@ -18,6 +18,7 @@ import pytest
 from holdfast.engines.memory import MemoryEngine
 from holdfast.engines.port import Control, Engine
 from holdfast.engines.postgres.embedded import EmbeddedServer
+from holdfast.engines.postgres.engine import PostgresEngine
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
@@ -122,6 +123,20 @@ class Bench:
         return isinstance(self.engine, MemoryEngine)
 
     @property
+    def on_postgres(self) -> bool:
+        return isinstance(self.engine, PostgresEngine)
+
+    @asynccontextmanager
+    async def behind(self) -> AsyncIterator[Any]:
+        """A connection of the administrator's, past the engine: on PostgreSQL."""
+        assert isinstance(self.harness, PostgresHarness)
+        connection = await self.harness._admin(self.engine)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    @property
     def on_sqlite(self) -> bool:
         return isinstance(self.engine, SqliteEngine)
 
@@ -169,12 +184,8 @@ async def fingerprint(bench: Bench) -> list[str]:
     if bench.on_sqlite:
         with behind(engine) as raw:
             return sorted(_normal(str(record)) for record in raw.execute(_SQLITE_FINGERPRINT))
-    assert isinstance(bench.harness, PostgresHarness)
-    connection = await bench.harness._admin(engine)
-    try:
+    async with bench.behind() as connection:
         records = await connection.fetch(_FINGERPRINT)
-    finally:
-        await connection.close()
     return sorted(f"{record['kind']}: {record['what']}" for record in records)
 
 
@@ -189,12 +200,8 @@ async def all_rows(bench: Bench, schema: EntitySchema) -> list[str]:
             raw.row_factory = sqlite3.Row
             found = raw.execute(f'select * from "{schema.pack}__{schema.relation}"').fetchall()
         return sorted(json.dumps({name: _spelled(row[name]) for name in row.keys()}) for row in found)  # noqa: SIM118
-    assert isinstance(bench.harness, PostgresHarness)
-    connection = await bench.harness._admin(bench.engine)
-    try:
+    async with bench.behind() as connection:
         records = await connection.fetch(
             f'select to_jsonb(t)::text as row from "{schema.pack}"."{schema.relation}" t'
         )
-    finally:
-        await connection.close()
     return sorted(record["row"] for record in records)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
 from pydantic import Field
 
+from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.errors import Busy, DeclarationError, NotSupported, SchemaError
 from holdfast.model.conversions import can_convert
 from holdfast.model.entity import Entity
@@ -27,7 +30,7 @@ from holdfast.model.steps import (
 )
 from holdfast.model.types import DateType, InstantType, JsonType, TextType
 from holdfast.tenancy.scope import Scope
-from tests.conformance.postgres import PostgresHarness
+from tests.conformance.sqlite import behind
 from tests.migrations.bench import Bench, catalog, fingerprint, of_app
 from tests.unit.model.declaring import declare
 
@@ -195,40 +198,66 @@ def planned_first() -> tuple[Any, ...]:
     return plan((), of_app(catalog(OLD))).pre
 
 
+@asynccontextmanager
+async def another_migrator(bench: Bench) -> AsyncIterator[None]:
+    """Elsewhere a schema change is under way."""
+    if isinstance(bench.engine, SqliteEngine):
+        held = bench.engine.medium.hold()
+        assert held is not None
+        try:
+            yield
+        finally:
+            held.release()
+        return
+    async with bench.behind() as other:
+        await other.execute("select pg_advisory_lock(7271626)")
+        yield
+
+
 async def test_a_migrator_that_waits_too_long_says_for_what(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if bench.on_memory:
         pytest.skip("one process at a time has a store in memory")
-    assert isinstance(bench.harness, PostgresHarness)
-    monkeypatch.setattr("holdfast.engines.postgres._migrator.WAIT_SECONDS", 0.3)
-    other = await bench.harness._admin(bench.engine)
-    try:
-        await other.execute("select pg_advisory_lock(7271626)")
+    for engine in ("postgres", "sqlite"):
+        monkeypatch.setattr(f"holdfast.engines.{engine}._migrator.WAIT_SECONDS", 0.3)
+    async with another_migrator(bench):
         with pytest.raises(Busy, match="another migration"):
             await bench.apply(planned_first())
-    finally:
-        await other.close()
+    await bench.apply(planned_first())
 
 
 async def test_a_table_that_is_held_is_let_alone_in_the_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if bench.on_memory:
-        pytest.skip("nothing is locked there")
-    assert isinstance(bench.harness, PostgresHarness)
+    if not bench.on_postgres:
+        pytest.skip("no table is locked there")
     await bench.become(OLD)
     monkeypatch.setattr("holdfast.engines.postgres._migrator.TRIES", 2)
     monkeypatch.setattr("holdfast.engines.postgres._migrator._LONG", "0 seconds")
     told: list[str] = []
-    other = await bench.harness._admin(bench.engine)
-    try:
+    async with bench.behind() as other:
         await other.execute("begin; lock table app.notes in access share mode")
         with pytest.raises(Busy, match="not to be had in 2 tries"):
             await bench.apply(bench.plan(notes(title=Text, n=(int, 7))).pre, tell=told.append)
         assert any("waiting for a lock" in line for line in told)
-    finally:
-        await other.close()
+    await bench.become(notes(title=Text, n=(int, 7)))
+    assert await bench.findings() == ()
+
+
+async def test_a_file_that_is_written_to_for_too_long_is_let_alone_in_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(bench.engine, SqliteEngine):
+        pytest.skip("no other engine has a file that is written to")
+    await bench.become(OLD)
+    monkeypatch.setattr("holdfast.engines.sqlite._migrator.WAIT_SECONDS", 1.0)
+    told: list[str] = []
+    with behind(bench.engine) as raw:
+        raw.execute("begin immediate")
+        with pytest.raises(Busy, match="writes for too long"):
+            await bench.apply(bench.plan(notes(title=Text, n=(int, 7))).pre, tell=told.append)
+    assert any("waiting for whoever writes" in line for line in told)
     await bench.become(notes(title=Text, n=(int, 7)))
     assert await bench.findings() == ()
 
@@ -272,7 +301,7 @@ async def test_what_was_half_taken_back_is_finished_first(bench: Bench) -> None:
 
 
 async def test_functions_that_nobody_uses_are_named(bench: Bench) -> None:
-    if bench.on_memory:
+    if not bench.on_postgres:
         pytest.skip("nothing is generated there")
     await bench.become(OLD)
     renamed = declare(Shared(), Was("notes"), table="memos", title=Text)
@@ -288,17 +317,13 @@ OLD_DIGEST = of_app(catalog(OLD))[0].digest
 
 
 async def test_a_function_that_was_generated_otherwise_is_made_anew(bench: Bench) -> None:
-    if bench.on_memory:
+    if not bench.on_postgres:
         pytest.skip("nothing is generated there")
-    assert isinstance(bench.harness, PostgresHarness)
     await bench.become(OLD)
-    other = await bench.harness._admin(bench.engine)
     name = f"app.get_notes_{OLD_DIGEST}"
-    try:
+    async with bench.behind() as other:
         text = await other.fetchval("select pg_get_functiondef($1::regproc)", name)
         await other.execute(text.replace("begin", "begin  -- of another release"))
-    finally:
-        await other.close()
     assert len(await bench.findings()) == 1
     assert await bench.engine.refresh(bench.declared().values()) == ["app.notes"]
     assert await bench.findings() == ()

@@ -153,7 +153,7 @@ async def test_every_phase_runs_under_old_and_new_code(bench: Bench) -> None:
         return work(new, scope, NewNote, new_row, lambda: {"amount": next(_counter), "stars": 5})
 
     made = bench.plan(Folder, NewNote)
-    measured = nothing_measured if bench.on_memory else waits_measured
+    measured = waits_measured if bench.on_postgres else nothing_measured
     async with measured(bench) as waits:
         async with at_work(as_before(world.ann), as_before(world.bob), as_before(world.cleo)):
             await bench.apply(made.pre)

@@ -54,22 +54,39 @@ def _applied(revision: str, mark: str, at: str, *others: Any) -> Applied:
 def begin(raw: Raw, key: str, steps: Sequence[Step], control: Control) -> set[int]:
     """Enter the steps, and return those that are done. Raises SchemaError for a revision that was changed half-way."""
     settle(raw)
+    _refuse_half_taken_back(raw, key)
     mark = checksum(steps)
-    rows = raw.execute(
-        f"select step, checksum, finished_at from {STEPS} where revision = ?", [key]
-    ).fetchall()
+    text = f"select step, checksum, finished_at from {STEPS} where revision = ?"
+    rows = raw.execute(text, [key]).fetchall()
+    done = {step for step, _, finished in rows if finished is not None}
     if any(kept != mark for _, kept, _ in rows):
-        raise SchemaError(
-            "a revision was changed while it was being applied",
-            where=key,
-            hint="Put the file back as it was, and finish it.",
-        )
+        if done:
+            raise SchemaError(
+                "a revision was changed while it was being applied",
+                where=key,
+                hint="Put the file back as it was, and finish it.",
+            )
+        # What was refused or killed within its first step may be written anew.
+        raw.execute(f"delete from {STEPS} where revision = ?", [key])
     raw.executemany(
         f"""insert or ignore into {STEPS} (revision, step, checksum, release, phase, applied_by, started_at)
           values (?, ?, ?, ?, ?, ?, ?)""",
         [[key, at, mark, control.release, control.phase, _person(), time.time()] for at in range(len(steps))],
     )
-    return {step for step, _, finished in rows if finished is not None}
+    return done
+
+
+def _refuse_half_taken_back(raw: Raw, key: str) -> None:
+    branch = key.removesuffix(DOWN).rpartition("_")[0]
+    text = f"select revision from {STEPS} where revision glob ? and revision <> ? limit 1"
+    found = raw.execute(text, [f"{branch}_*{DOWN}", key]).fetchone()
+    if found is not None:
+        revision = found[0].removesuffix(DOWN)
+        raise SchemaError(
+            "a revision was being taken back, and that was interrupted",
+            where=revision,
+            hint=f"Finish it: `holdfast migrate down {revision}`.",
+        )
 
 
 def _person() -> str:

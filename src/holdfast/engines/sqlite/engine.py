@@ -64,7 +64,7 @@ class SqliteEngine:
         self.library = Library()
         self.writer = Writer(writer, lock_timeout)
         self.readers = Readers(medium.open_reader, pool_size, wait=lock_timeout)
-        self._medium = medium
+        self.medium = medium
         self._lock_timeout = lock_timeout
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._contended: dict[UUID, float] = {}
@@ -88,7 +88,7 @@ class SqliteEngine:
     @property
     def path(self) -> Path:
         """Where the file is; of a database in memory, for as long as it is open."""
-        return self._medium.path
+        return self.medium.path
 
     # -- transactions ---------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class SqliteEngine:
         self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
     ) -> None:
         """See the port. A transaction for each step, so that it is done or not; what makes new things is one transaction."""
-        async with one_migrator(self._medium):
+        async with one_migrator(self.medium):
             if revision not in await self.applied():
                 await Migrator(self, revision, control).run(
                     steps, partial(_ledger.enter, revision=revision, mark=checksum)
@@ -143,7 +143,7 @@ class SqliteEngine:
 
     async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
         """See the port."""
-        async with one_migrator(self._medium):
+        async with one_migrator(self.medium):
             if revision in await self.applied():
                 await Migrator(self, revision + _ledger.DOWN, control).run(
                     steps, partial(_ledger.strike, revision=revision)
@@ -161,7 +161,7 @@ class SqliteEngine:
 
     async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
         """See the port: nothing is generated here; what the ledger of an earlier release lacks is made."""
-        async with one_migrator(self._medium):
+        async with one_migrator(self.medium):
             await self.maintained(_ledger.settle)
         return []
 
@@ -205,7 +205,7 @@ class SqliteEngine:
 
     async def position(self) -> Position:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
-        self._medium.demand_same()
+        self.medium.demand_same()
         return Position(*await self.looked_at(_position))
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
@@ -216,7 +216,7 @@ class SqliteEngine:
 
     async def ping(self) -> None:
         """See the port."""
-        self._medium.demand_same()
+        self.medium.demand_same()
         await self.looked_at(_position)
 
     async def facts(self) -> dict[str, Any]:
@@ -231,7 +231,7 @@ class SqliteEngine:
         """Close the file. The last connection of all processes folds the write-ahead log in."""
         await self.readers.aclose()
         await self.writer.connection.aclose()
-        self._medium.forget()
+        self.medium.forget()
 
 
 _REALM = Scope.realm(reason="change the schema")
