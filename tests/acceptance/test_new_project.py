@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 class Project:
     """A folder, and `holdfast` in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         plain = {n: v for n, v in os.environ.items() if not n.startswith(("HOLDFAST_", "DATABASE_"))}
-        self.environ = {**plain, "PYTHONPATH": str(ROOT / "src")}
+        self.environ = {**plain, "PYTHONPATH": str(ROOT / "src"), **settings}
 
     def run(self, *arguments: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -90,6 +90,14 @@ def test_a_declaration_without_a_revision_says_what_to_run(project: Project) -> 
 
 
 def test_an_application_from_its_first_tables_to_a_change_and_back(project: Project) -> None:
+    live(project)
+
+
+def test_an_application_lives_in_a_file_as_well(project: Project) -> None:
+    live(Project(project.folder, DATABASE_URL="sqlite:///store.db"))
+
+
+def live(project: Project) -> None:
     made = project.run("migrate", "make", "-m", "first tables")
     assert "migrations/0001_first_tables.py" in made.stdout
     assert project.run("migrate", "make", "-m", "again").stdout.strip() == "Nothing has changed."

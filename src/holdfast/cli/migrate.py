@@ -78,7 +78,7 @@ def up(
                 if not dry_run:
                     return await migrator.up(control=_control(steps, force=yes), pre_only=pre)
                 steps.done()
-                return [_sql(revision) for revision in await migrator.pending(pre_only=pre)]
+                return await migrator.sql(pre_only=pre)
 
     done = run(work())
     if dry_run:
@@ -176,12 +176,6 @@ def sql(
     for each in wanted:
         before = replay(s for r in revisions[: revisions.index(each)] for s in r.steps)
         say(f"-- {each.id}: {each.message}\n{sql_file(each, before)}")
-
-
-def _sql(revision: Revision) -> str:
-    from holdfast.engines.postgres.review import review_sql
-
-    return f"-- {revision.id}: {revision.message}\n{review_sql(revision.steps)}"
 
 
 @app.command("verify")

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from holdfast.accounts.accounts import Accounts
@@ -54,6 +54,10 @@ from holdfast.store.store import Store
 from holdfast.sync.epochs import StoreEpochs
 from holdfast.sync.hub import Hub
 from holdfast.tenancy.scope import REALM_TENANT, Scope
+
+if TYPE_CHECKING:
+    from holdfast.engines.sqlite.engine import SqliteEngine
+    from holdfast.model.steps import Step
 
 APPLICATION = "app"
 """The pack, and branch of revisions, of an application's own entities."""
@@ -294,6 +298,22 @@ class Migrator:
         revisions = migrate.revisions_for(self.engine, self.packs, self.catalog)
         migrate.check_declared(revisions, self.catalog)
         return await migrate.pending(self.engine, revisions, pre_only=pre_only)
+
+    async def sql(self, *, pre_only: bool = False) -> list[str]:
+        """What `up` would run, for people to read: a text for each revision."""
+        from holdfast.engines.postgres.review import review_sql
+
+        texts: list[str] = []
+        before: list[Step] = []
+        for revision in await self.pending(pre_only=pre_only):
+            if self.engine.name == "sqlite":
+                lines = cast("SqliteEngine", self.engine).sql(revision.steps, before=before)
+                text = "\n".join(line if line.startswith("--") else f"{line};" for line in lines)
+            else:
+                text = review_sql(revision.steps)
+            texts.append(f"-- {revision.id}: {revision.message}\n{text}")
+            before += revision.steps
+        return texts
 
     async def down(
         self, to: str | None, *, control: Control, approve: Callable[[Sequence[Revision]], None]

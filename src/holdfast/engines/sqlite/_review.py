@@ -19,10 +19,13 @@ _VERBS = frozenset({"create", "alter", "drop", "update", "insert", "delete"})
 _FORCE = Control(force=True)
 
 
-def review(path: Path, steps: Sequence[Step]) -> list[str]:
-    """A statement or a remark a line."""
+def review(path: Path, steps: Sequence[Step], before: Sequence[Step] = ()) -> list[str]:
+    """A statement or a remark a line, of `steps` once `before` are carried out."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         _copy(path, model)
+        for step in before:
+            if not isinstance(step, Backfill):
+                carry_out(model, step, _FORCE)
         return [line for step in steps for line in (f"-- {step.title}", *_lines(model, step))]
 
 

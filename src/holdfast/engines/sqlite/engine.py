@@ -165,9 +165,9 @@ class SqliteEngine:
             await self.maintained(_ledger.settle)
         return []
 
-    def sql(self, steps: Sequence[Step]) -> list[str]:
-        """What `apply` would run on the file as it stands, without its rows, for people to read."""
-        return review(self.path, steps)
+    def sql(self, steps: Sequence[Step], *, before: Sequence[Step] = ()) -> list[str]:
+        """What `apply` would run on the file as it stands once `before` are carried out, for people to read."""
+        return review(self.path, steps, before)
 
     async def history(self) -> list[Applied]:
         """See the port."""
