@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from holdfast.model.entity import Entity
     from holdfast.model.ids import new_id
     from holdfast.model.job import Job
-    from holdfast.model.markers import Digits, MaxLength, Member, Merge, Ref, Sealed, ServerSet
+    from holdfast.model.markers import (
+        Converted,
+        Digits,
+        MaxLength,
+        Member,
+        Merge,
+        Ref,
+        Sealed,
+        ServerSet,
+        Was,
+    )
     from holdfast.model.pack import Pack
     from holdfast.model.policies import Index, Keep, Owned, Personal, Shared, Synced, Unique, Unjournaled
     from holdfast.model.schedule import Daily, Every
@@ -53,7 +63,17 @@ _HOMES = {
     "holdfast.model.entity": ("Entity",),
     "holdfast.model.ids": ("new_id",),
     "holdfast.model.job": ("Job",),
-    "holdfast.model.markers": ("Digits", "MaxLength", "Member", "Merge", "Ref", "Sealed", "ServerSet"),
+    "holdfast.model.markers": (
+        "Converted",
+        "Digits",
+        "MaxLength",
+        "Member",
+        "Merge",
+        "Ref",
+        "Sealed",
+        "ServerSet",
+        "Was",
+    ),
     "holdfast.model.pack": ("Pack",),
     "holdfast.model.policies": (
         "Index",
@@ -89,6 +109,8 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "Ref",
     "Sealed",
     "ServerSet",
+    "Was",
+    "Converted",
     "Index",
     "Keep",
     "Owned",

@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import astuple
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 from uuid import UUID
 
 from holdfast.engines.port import (
+    CALM,
     REALM_TENANT,
+    Applied,
     Batch,
     Capability,
+    Control,
     EntitySchema,
     HistoryKey,
     Inspection,
@@ -66,7 +70,7 @@ class JsonlEngine:
         """Private: see `open`."""
         self.journal = journal
         self.schemas: dict[str, EntitySchema] = {}
-        self._ledger: dict[str, str] = {}
+        self._ledger: dict[str, Applied] = {}
         self._tenants: dict[UUID, TenantState] = {}
         self._counters: dict[UUID, asyncio.Lock] = {}
         self._lock_timeout = lock_timeout
@@ -88,8 +92,9 @@ class JsonlEngine:
         return self._tenants.get(tenant_id) or self._tenants.setdefault(tenant_id, TenantState())
 
     def demand(self, schema: EntitySchema) -> None:
-        """Raises MigrationsPending for an entity that was never made."""
-        if schema.name not in self.schemas:
+        """Raises MigrationsPending for an entity that was never made, or was made for another declaration."""
+        made = self.schemas.get(schema.stable_name)
+        if made is not schema and (made is None or made.digest != schema.digest):
             raise MigrationsPending(where=schema.name)
 
     async def take_counter(self, tenant_id: UUID) -> None:
@@ -118,8 +123,8 @@ class JsonlEngine:
     def replay(self, line: Line) -> None:
         """Let stand what a line of the journal has committed."""
         match line:
-            case {"revision": revision, "checksum": checksum, "steps": steps}:
-                self._enter([restore_step(step) for step in steps], revision, checksum)
+            case {"revision": _}:
+                self._enter(line)
             case {"tenant": tenant, "horizon": horizon}:
                 self._tenants[UUID(tenant)] = self.tenant(UUID(tenant)).collected(horizon)
             case {"tenant": tenant}:
@@ -152,29 +157,60 @@ class JsonlEngine:
         async with self.begin(scope) as tx:
             await tx.write(Batch([RowWrite(schema, row["id"], row, 0, b"") for row in rows]))
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
-        """See the port. One line, so that it is there in whole or not at all."""
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
+        """See the port. One line, so that it is there in whole or not at all. It makes entities, and changes none."""
+        if revision in self._ledger:
+            return
         for step in steps:
             if not isinstance(step, CreateEntity | _NEEDS_NOTHING):
-                raise NotSupported("this engine does not know such a step", where=type(step).__name__)
-        plain = [describe_step(step) for step in steps]
-        self.journal.append({"revision": revision, "checksum": checksum, "steps": plain})
-        self._enter(steps, revision, checksum)
+                raise NotSupported("this engine makes entities and does not change them", where=step.title)
+            control.tell(step.title)
+        line = {
+            "revision": revision,
+            "checksum": checksum,
+            "at": datetime.now(UTC).isoformat(),
+            "release": control.release,
+            "phase": control.phase,
+            "steps": [describe_step(step) for step in steps],
+        }
+        self.journal.append(line)
+        self._enter(line)
 
-    def _enter(self, steps: Sequence[Step], revision: str, checksum: str) -> None:
-        made = {step.schema.name: step.schema for step in steps if isinstance(step, CreateEntity)}
-        self.schemas.update(made)
-        self._ledger[revision] = checksum
+    def _enter(self, line: Line) -> None:
+        steps = [restore_step(step) for step in line["steps"]]
+        self.schemas.update({s.schema.stable_name: s.schema for s in steps if isinstance(s, CreateEntity)})
+        entry = Applied(
+            line["revision"],
+            line["checksum"],
+            datetime.fromisoformat(line["at"]),
+            release=line["release"],
+            phase=line["phase"],
+        )
+        self._ledger[entry.revision] = entry
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """What it has made it keeps."""
+        raise NotSupported("this engine takes no revision back", where=revision)
+
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """It generates nothing."""
+        return []
 
     async def applied(self) -> dict[str, str]:
         """See the port."""
-        return dict(self._ledger)
+        return {revision: entry.checksum for revision, entry in self._ledger.items()}
+
+    async def history(self) -> list[Applied]:
+        """See the port."""
+        return list(self._ledger.values())
 
     async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
         """Entities that were never made, or were made otherwise."""
         findings = []
         for schema in schemas:
-            made = self.schemas.get(schema.name)
+            made = self.schemas.get(schema.stable_name)
             if made is None:
                 findings.append(f"{schema.name}: the table is missing")
             elif made.digest != schema.digest:

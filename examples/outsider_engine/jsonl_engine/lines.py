@@ -48,7 +48,7 @@ def batch_of(line: Line, schemas: Mapping[str, EntitySchema]) -> Batch:
 
 def _plain_write(write: RowWrite) -> list[Any]:
     row = None if write.row is None else encode_row(write.schema, write.row)
-    return [write.schema.name, str(write.row_id), row, write.salt.hex()]
+    return [write.schema.stable_name, str(write.row_id), row, write.salt.hex()]
 
 
 def _write(schema: EntitySchema, row_id: str, row: Any, salt: str) -> RowWrite:

@@ -72,7 +72,7 @@ def written(state: TenantState, batch: Batch, scope: Scope) -> TenantState:
     """What stands after a batch. Raises where it may not be carried out; the old state is as good as ever."""
     tables = _copies(state, batch)
     for write in batch.writes:
-        table = tables[write.schema.name]
+        table = tables[write.schema.stable_name]
         _check(table, write, scope)
         _put(table, write)
     return _entered(state, tables, batch)
@@ -82,12 +82,12 @@ def replayed(state: TenantState, batch: Batch) -> TenantState:
     """The same without a check: what the journal holds was checked once already."""
     tables = _copies(state, batch)
     for write in batch.writes:
-        _put(tables[write.schema.name], write)
+        _put(tables[write.schema.stable_name], write)
     return _entered(state, tables, batch)
 
 
 def _copies(state: TenantState, batch: Batch) -> dict[str, dict[UUID, Stored]]:
-    return {name: dict(state.table(name)) for name in {write.schema.name for write in batch.writes}}
+    return {name: dict(state.table(name)) for name in {write.schema.stable_name for write in batch.writes}}
 
 
 def _put(table: dict[UUID, Stored], write: RowWrite) -> None:
@@ -149,7 +149,7 @@ def check_references(
     """Each row that was written refers to rows that are there, and no row refers to one that has gone."""
     gone: set[tuple[str, UUID]] = set()
     for write in writes:
-        name = write.schema.name
+        name = write.schema.stable_name
         stored = after.table(name).get(write.row_id)
         if stored is None:
             gone.add((name, write.row_id))
@@ -161,7 +161,9 @@ def check_references(
                 raise ReferenceMissing(where=f"{name}.{each.name}")
     for schema in schemas if gone else ():
         for each, reference in schema.references:
-            if any((reference.table, s.row[each.name]) in gone for s in after.table(schema.name).values()):
+            if any(
+                (reference.table, s.row[each.name]) in gone for s in after.table(schema.stable_name).values()
+            ):
                 raise ReferenceMissing(where=f"{schema.name}.{each.name}")
 
 
@@ -181,7 +183,7 @@ def check_members_gone(
 ) -> None:
     """No row refers to a member who has gone."""
     fields = [
-        (schema.name, each.name)
+        (schema.stable_name, each.name)
         for schema in schemas
         for each in schema.referring_fields
         if each.reference is not None and each.reference.table == MEMBERS

@@ -80,7 +80,7 @@ class JsonlTransaction:
 
     def _table(self, schema: EntitySchema) -> Table:
         self._engine.demand(schema)
-        return self._state.table(schema.name)
+        return self._state.table(schema.stable_name)
 
     # -- the log --------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class JsonlTransaction:
             old
             for old in self._state.old_values
             if old.number > after
-            and old.entity == schema.name
+            and old.entity == schema.stable_name
             and old.row_id in wanted
             and self._may_know(old.owner)
         ]
@@ -131,7 +131,7 @@ class JsonlTransaction:
 
     def _graves(self, schema: EntitySchema) -> list[Tombstone]:
         graves = self._state.tombstones.values()
-        return [g for g in graves if g.entity == schema.name and self._may_know(g.owner)]
+        return [g for g in graves if g.entity == schema.stable_name and self._may_know(g.owner)]
 
     def _may_know(self, owner: UUID | None) -> bool:
         return self._scope.whole_tenant or owner in (None, self._scope.user_id)
