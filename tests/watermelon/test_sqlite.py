@@ -10,6 +10,7 @@ from tests.watermelon.real import RealServer, real_server
 from tests.watermelon.test_server import (
     colleagues,
     pair,
+    people,
     person,
     team,
     test_a_first_sync_brings_all,
@@ -28,6 +29,7 @@ from tests.watermelon.test_server import (
 __all__ = [
     "colleagues",
     "pair",
+    "people",
     "person",
     "team",
     "test_a_first_sync_brings_all",
