@@ -57,8 +57,8 @@ class KeyStore(Protocol):
     async def add(self, record: KeyRecord) -> KeyRecord:
         """Keep a new version, and put the version before it, where it is active, to decrypt-only: both or neither.
 
-        Where another process has been faster with this kind and version, or the person has been erased, nothing is changed; the
-        record that stands is returned.
+        Where another process has been faster with this kind and version, nothing is changed, and the record that stands is returned.
+        So it is where the person has been erased, looked at in the same transaction: what is returned then is a destroyed record.
         """
 
     async def lease(self, tenant_id: UUID, key_id: bytes, lease: Lease) -> bool:

@@ -34,6 +34,10 @@ class MemoryKeyStore:
 
     async def add(self, record: KeyRecord) -> KeyRecord:
         newest = self._newest(record.tenant_id, record.subject_id, record.kind)
+        person = self._newest(record.tenant_id, record.subject_id, KeyKind.SUBJECT)
+        for standing in (newest, person):
+            if standing is not None and standing.state is KeyState.DESTROYED:
+                return standing
         if newest is not None and newest.version >= record.version:
             return newest
         if newest is not None and newest.state is KeyState.ACTIVE:
