@@ -76,6 +76,16 @@ class KeyStoreTests:
         assert await keys.current(tenant_id, None, KeyKind.DATA) == second
         assert await keys.find(tenant_id, [first.id]) == [replace(first, state=KeyState.DECRYPT_ONLY)]
 
+    async def test_a_pending_version_is_not_current_yet(self, keys: KeyStore, tenant_id: UUID) -> None:
+        first = replace(a_record(tenant_id, KeyKind.TENANT), state=KeyState.PENDING)
+        assert await keys.add(first) == first
+        assert await keys.current(tenant_id, None, KeyKind.TENANT) is None
+        active = await keys.add(a_record(tenant_id, KeyKind.TENANT, version=2))
+        pending = replace(a_record(tenant_id, KeyKind.TENANT, version=3), state=KeyState.PENDING)
+        assert await keys.add(pending) == pending
+        assert await keys.current(tenant_id, None, KeyKind.TENANT) == active
+        assert await keys.find(tenant_id, [pending.id]) == [pending]
+
     async def test_whoever_comes_second_gets_the_firsts_record(self, keys: KeyStore, tenant_id: UUID) -> None:
         first, late = a_record(tenant_id), a_record(tenant_id)
         assert await keys.add(first) == first
