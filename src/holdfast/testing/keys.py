@@ -40,8 +40,10 @@ class MemoryKeyStore:
                 return standing
         if newest is not None and newest.version >= record.version:
             return newest
-        if newest is not None and newest.state is record.state is KeyState.ACTIVE:
-            self.records[newest.id] = replace(newest, state=KeyState.DECRYPT_ONLY)
+        if record.state is KeyState.ACTIVE:
+            for before in self._versions(record.tenant_id, record.subject_id, record.kind):
+                if before.state is KeyState.ACTIVE:
+                    self.records[before.id] = replace(before, state=KeyState.DECRYPT_ONLY)
         self.records[record.id] = record
         return record
 
@@ -62,11 +64,13 @@ class MemoryKeyStore:
     def _newest(
         self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind, *, pending: bool = True
     ) -> KeyRecord | None:
-        owner = (tenant_id, subject_id, kind)
         versions = (
             record
-            for record in self.records.values()
-            if (record.tenant_id, record.subject_id, record.kind) == owner
-            and (pending or record.state is not KeyState.PENDING)
+            for record in self._versions(tenant_id, subject_id, kind)
+            if pending or record.state is not KeyState.PENDING
         )
         return max(versions, key=lambda record: record.version, default=None)
+
+    def _versions(self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind) -> list[KeyRecord]:
+        owner = (tenant_id, subject_id, kind)
+        return [r for r in self.records.values() if (r.tenant_id, r.subject_id, r.kind) == owner]

@@ -84,6 +84,8 @@ class KeyStoreTests:
         pending = replace(a_record(tenant_id, KeyKind.TENANT, version=3), state=KeyState.PENDING)
         assert await keys.add(pending) == pending
         assert await keys.current(tenant_id, None, KeyKind.TENANT) == active
+        await keys.add(a_record(tenant_id, KeyKind.TENANT, version=4))
+        assert await keys.find(tenant_id, [active.id]) == [replace(active, state=KeyState.DECRYPT_ONLY)]
         assert await keys.find(tenant_id, [pending.id]) == [pending]
 
     async def test_whoever_comes_second_gets_the_firsts_record(self, keys: KeyStore, tenant_id: UUID) -> None:
