@@ -22,10 +22,21 @@ if TYPE_CHECKING:
         NotFound,
         StaleVersion,
     )
+    from holdfast.identity.principal import Principal, Role
     from holdfast.model.entity import Entity
     from holdfast.model.ids import new_id
     from holdfast.model.job import Job
-    from holdfast.model.markers import Digits, MaxLength, Member, Merge, Ref, Sealed, ServerSet
+    from holdfast.model.markers import (
+        Converted,
+        Digits,
+        MaxLength,
+        Member,
+        Merge,
+        Ref,
+        Sealed,
+        ServerSet,
+        Was,
+    )
     from holdfast.model.pack import Pack
     from holdfast.model.policies import Index, Keep, Owned, Personal, Shared, Synced, Unique, Unjournaled
     from holdfast.model.schedule import Daily, Every
@@ -48,10 +59,21 @@ _HOMES = {
         "NotFound",
         "StaleVersion",
     ),
+    "holdfast.identity.principal": ("Principal", "Role"),
     "holdfast.model.entity": ("Entity",),
     "holdfast.model.ids": ("new_id",),
     "holdfast.model.job": ("Job",),
-    "holdfast.model.markers": ("Digits", "MaxLength", "Member", "Merge", "Ref", "Sealed", "ServerSet"),
+    "holdfast.model.markers": (
+        "Converted",
+        "Digits",
+        "MaxLength",
+        "Member",
+        "Merge",
+        "Ref",
+        "Sealed",
+        "ServerSet",
+        "Was",
+    ),
     "holdfast.model.pack": ("Pack",),
     "holdfast.model.policies": (
         "Index",
@@ -87,6 +109,8 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "Ref",
     "Sealed",
     "ServerSet",
+    "Was",
+    "Converted",
     "Index",
     "Keep",
     "Owned",
@@ -105,6 +129,8 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "open_store",
     "blocking",
     "Scope",
+    "Principal",
+    "Role",
     "Store",
     "Session",
     "Page",

@@ -294,11 +294,14 @@ class Busy(Unavailable):
     code = "busy"
 
     def __init__(
-        self, message: str | None = None, *, where: str | None = None, retry_after: float = 1.0
+        self,
+        message: str | None = None,
+        *,
+        where: str | None = None,
+        retry_after: float = 1.0,
+        hint: str = "Repeat the request after a moment.",
     ) -> None:
-        super().__init__(
-            message, where=where, retry_after=retry_after, hint="Repeat the request after a moment."
-        )
+        super().__init__(message, where=where, retry_after=retry_after, hint=hint)
 
 
 class RateLimited(Unavailable):

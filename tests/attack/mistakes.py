@@ -685,12 +685,6 @@ def of_columns_and_rows() -> list[Mistake]:
             mended=False,
         ),
         Mistake(
-            "column_order",
-            "alter table app.notices drop text; alter table app.notices add text text collate \"C\" not null default ''; alter table app.notices alter text drop default",
-            "app.notices: its columns stand in another order than declared",
-            mended=False,
-        ),
-        Mistake(
             "table_dropped", "drop table app.readings", "app.readings: the table is missing", mended=False
         ),
         Mistake("unlogged", "alter table app.readings set unlogged", "app.readings: it is unlogged"),

@@ -112,7 +112,7 @@ async def test_the_wall_as_built_has_no_finding(wall: Wall) -> None:
     assert inspection.findings == ()
     assert inspection.facts["conditions"] == "compared"
     assert inspection.facts["orphans"] == 0
-    assert inspection.facts["tables"] == 11
+    assert inspection.facts["tables"] == 12
     assert inspection.facts["server"].startswith(f"PostgreSQL {wall.version}")
 
 

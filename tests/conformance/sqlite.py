@@ -24,7 +24,8 @@ from holdfast.testing.conformance.harness import raw_tenant
 class SqliteHarness(Harness):
     """A file for each engine in `folder`, or a database in memory where there is none; another connection is the way past."""
 
-    lock_timeout = 0.5
+    lock_timeout = 3.0
+    """Sixteen writers wait in turn for as many commits to the disk: most of a second where others have it busy too."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder

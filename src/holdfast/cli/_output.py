@@ -90,6 +90,12 @@ class Progress:
         else:
             self._console.print(escape(doing))
 
+    def bar(self, done: int, of: int) -> None:
+        """How far the step has come, in rows."""
+        if self._status is not None and self._doing is not None and time.monotonic() - self._since > 1:
+            share = min(done / of, 1.0) if of else 0.0
+            self._status.update(f"{escape(self._doing)} {share:.0%} ({done:,} of about {of:,} rows)")
+
     def done(self) -> None:
         """The step has succeeded."""
         doing, seconds = self._doing, time.monotonic() - self._since

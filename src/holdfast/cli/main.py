@@ -12,6 +12,7 @@ from holdfast.cli import (
     logs,
     members,
     migrate,
+    new,
     settings,
     status,
     stop,
@@ -42,6 +43,7 @@ def root(
     """The production data layer for Python applications."""
 
 
+app.command("new")(new.new)
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.command("stop")(stop.stop)

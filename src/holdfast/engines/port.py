@@ -19,20 +19,73 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
-from holdfast.model.query import Query
-from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import Step
+from holdfast.model.query import Condition, Key, Op, Query
+from holdfast.model.schema import MEMBERS, MEMBERSHIPS, EntitySchema, FieldSchema, Reference
+from holdfast.model.steps import Phase, Step
 from holdfast.tenancy.isolation import Isolation
-from holdfast.tenancy.scope import Scope
+from holdfast.tenancy.scope import REALM_TENANT, Scope
+
+# Whoever writes an engine finds here every name that the port speaks of; beside them, `holdfast.errors`, the steps of
+# `holdfast.model.steps` and the forms of values in `holdfast.model.plain` and `holdfast.model.wire`.
+__all__ = [
+    "CALM",
+    "MEMBERS",
+    "MEMBERSHIPS",
+    "REALM_TENANT",
+    "Applied",
+    "Batch",
+    "Body",
+    "BodyPage",
+    "Capability",
+    "Change",
+    "Condition",
+    "Control",
+    "Engine",
+    "EntitySchema",
+    "FieldSchema",
+    "GetPlan",
+    "GetTogetherPlan",
+    "HistoryKey",
+    "Inspection",
+    "Isolation",
+    "Key",
+    "Limits",
+    "ListPlan",
+    "Marks",
+    "OldValue",
+    "Op",
+    "Operation",
+    "Outcome",
+    "Phase",
+    "Piece",
+    "Plan",
+    "PlannedWrite",
+    "Position",
+    "Pruned",
+    "Query",
+    "R",
+    "Reference",
+    "Row",
+    "RowWrite",
+    "Scope",
+    "Selection",
+    "Since",
+    "Step",
+    "Stored",
+    "Tombstone",
+    "Transaction",
+    "Write",
+    "WritePlan",
+]
 
 Row = dict[str, Any]
 """Field name → normalised Python value: the system fields and every declared one."""
@@ -349,6 +402,45 @@ class Inspection:
     findings: tuple[str, ...]
 
 
+def _silent(_line: str) -> None:
+    """Progress that nobody reads."""
+
+
+def _unseen(_done: int, _all: int) -> None:
+    """A bar that nobody sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How a schema change is gone about. `force`: a table is set aside although it holds rows."""
+
+    tell: Callable[[str], None] = _silent
+    """Told what is being done, step by step, and what it waits for."""
+    progress: Callable[[int, int], None] = _unseen
+    """Told how many rows of about how many a step has filled."""
+    force: bool = False
+    release: str = ""
+    """Which release it is, for the ledger."""
+    phase: Phase = "pre"
+    """Of the revision: code from before a *pre* revision can live with it."""
+
+
+CALM: Final = Control()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A revision in the ledger: when it was finished, how long it took where that is known, by whom, by which release."""
+
+    revision: str
+    checksum: str
+    at: datetime
+    seconds: float | None = None
+    by: str = ""
+    release: str = ""
+    phase: Phase = "pre"
+
+
 R = TypeVar("R")
 
 
@@ -369,8 +461,24 @@ class Engine(Protocol):
     async def ingest(self, scope: Scope, schema: EntitySchema, rows: Sequence[Row]) -> None:
         """Append rows of an unjournaled or realm entity in bulk; all of them or an error."""
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
-        """Carry out a revision's steps and enter it in the ledger, in one transaction where the engine has them."""
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
+        """Carry out a revision's steps and enter it in the ledger. One that is there already is left alone.
+
+        Raises SchemaError where rows stand in the way of a step, which then changes nothing; Busy, which may be tried again.
+        """
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """Carry out the steps that take a revision back, and strike it out of the ledger."""
+
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """Make anew what this release makes otherwise than the one before, such as the hot paths of these schemas; returns
+        what was made.
+        """
+
+    async def history(self) -> list[Applied]:
+        """The ledger in the order in which it was written."""
 
     async def applied(self) -> dict[str, str]:
         """The ledger: revision → checksum. Empty for a medium that was never migrated. Raises SchemaError for a foreign one."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from pprint import pformat
 
 from holdfast.engines.postgres.review import review_sql
-from holdfast.model.steps import Step, describe_step
+from holdfast.errors import SchemaError
+from holdfast.migrations.revision import Revision
+from holdfast.model.steps import Schemas, describe_step, undo
 
 _TEMPLATE = '''"""{message}"""
 
@@ -15,34 +17,61 @@ revision = {id!r}
 down_revision = {down!r}
 branch_labels = {labels!r}
 depends_on = {depends!r}
-
+{phase}
 STEPS = {steps}
 '''
+_POST = """
+# Only once no code from before this change runs any more.
+PHASE = "post"
+"""
 
 
 def write_revision(
     folder: Path,
+    revision: Revision,
     *,
-    branch: str,
-    number: int,
-    message: str,
-    steps: Sequence[Step],
     down: str | None = None,
     depends_on: tuple[str, ...] = (),
+    before: Schemas | None = None,
 ) -> Path:
     """Write `NNNN_message.py` and `.sql` into `folder`; returns the Python file. Refuses to overwrite."""
-    stem = f"{number:04}_{'_'.join(message.lower().split())}"
+    number = revision.id.rpartition("_")[2]
     text = _TEMPLATE.format(
-        message=message,
-        id=f"{branch}_{number:04}",
+        message=_one_line(revision.message),
+        id=revision.id,
         down=down,
-        labels=(branch,) if down is None else None,
+        labels=(revision.branch,) if down is None else None,
         depends=depends_on or None,
-        steps=pformat([describe_step(step) for step in steps], width=110, sort_dicts=False),
+        phase=_POST if revision.phase == "post" else "",
+        steps=pformat([describe_step(step) for step in revision.steps], width=110, sort_dicts=False),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{stem}.py"
-    with path.open("x") as file:
-        file.write(text)
-    path.with_suffix(".sql").write_text(review_sql(steps))
+    path = folder / f"{number}_{_slug(revision.message)}.py"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SchemaError("a file of this name is there already", where=str(path)) from None
+    path.with_suffix(".sql").write_text(sql_file(revision, before or {}), encoding="utf-8")
     return path
+
+
+def sql_file(revision: Revision, before: Schemas) -> str:
+    """The SQL of a revision, and of taking it back, or why that cannot be."""
+    return f"{review_sql(revision.steps)}\n\n-- TO TAKE IT BACK\n{_back(revision, before)}"
+
+
+def _back(revision: Revision, before: Schemas) -> str:
+    try:
+        return review_sql(undo(revision.steps, before))
+    except SchemaError as error:
+        return f"-- {error.message} ({error.where}).\n"
+
+
+def _slug(message: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")[:40].strip("_") or "change"
+
+
+def _one_line(message: str) -> str:
+    """As it may stand in a docstring."""
+    return " ".join(message.split()).replace("\\", "/").replace('"', "'")

@@ -1,7 +1,7 @@
 """All revisions of a deployment, in the order in which they are applied: one branch for the core, one for each pack.
 
-Revision files are Alembic revision modules that hold `STEPS` as plain data and import nothing. A pack that has none yet
-gets its first revision from its declaration.
+Revision files are Alembic revision modules that hold `STEPS` as plain data and import nothing. A pack that names no place for
+them gets its one revision from its declaration.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
@@ -18,42 +19,56 @@ from holdfast.errors import SchemaError
 from holdfast.migrations.revision import Revision
 from holdfast.model.diff import diff, first_steps
 from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import restore_step
+from holdfast.model.steps import Phase, restore_step
 
 CORE = "holdfast.migrations.core"
 
 
 def load_revisions(
-    folders: Iterable[str], unversioned: Iterable[tuple[str, list[EntitySchema]]]
+    folders: Iterable[str | Path], unversioned: Iterable[tuple[str, list[EntitySchema]]]
 ) -> list[Revision]:
-    """The revisions of the packages `folders` (the core's always among them), then those of packs without files.
+    """The revisions in `folders`, packages or paths (the core's always among them), then those of packs without files.
 
     Raises SchemaError for a file that cannot be read as a revision.
     """
-    locations = [_folder(package) for package in dict.fromkeys((CORE, *folders))]
-    directory = ScriptDirectory(locations[0], version_locations=locations)
+    places = [folder_of(place) for place in dict.fromkeys((CORE, *folders))]
+    locations = [str(place) for place in places if place.is_dir()]
     try:
+        directory = ScriptDirectory(locations[0], version_locations=locations)
         scripts = list(directory.walk_revisions(base="base", head="heads"))
     except (KeyError, CommandError, RevisionError) as error:
         raise SchemaError(
             "the revisions of the enabled packs do not fit together", where=str(error)[:200]
         ) from error
+    except Exception as error:
+        raise SchemaError(
+            "a revision file cannot be read",
+            where=f"{type(error).__name__} in {', '.join(locations[1:])}"[:200],
+            hint="Put it back as `holdfast migrate make` wrote it.",
+        ) from error
     return [*(_revision(script) for script in reversed(scripts)), *_computed(unversioned)]
 
 
-def _folder(package: str) -> str:
-    spec = find_spec(package)
+def folder_of(place: str | Path) -> Path:
+    """The folder of a package, or the path. An application's need not be there yet."""
+    if isinstance(place, Path):
+        return place
+    spec = find_spec(place)
     if spec is None or not spec.submodule_search_locations:
-        raise SchemaError("a pack names a package of revisions that is not there", where=package)
-    return str(Path(next(iter(spec.submodule_search_locations))))
+        raise SchemaError("a pack names a package of revisions that is not there", where=place)
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _revision(script: Script) -> Revision:
-    steps = getattr(script.module, "STEPS", None)
-    if not isinstance(steps, list):
-        raise SchemaError("a revision file holds no STEPS", where=Path(script.path).name)
+    name = Path(script.path).name
+    steps, phase = getattr(script.module, "STEPS", None), getattr(script.module, "PHASE", "pre")
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise SchemaError("a revision file holds no STEPS", where=name)
+    if phase not in {"pre", "post"}:
+        raise SchemaError('PHASE of a revision file is "pre" or "post"', where=name)
     label = next(iter(script.branch_labels), script.revision.split("_")[0])
-    return Revision(script.revision, label, script.doc, tuple(restore_step(step) for step in steps))
+    restored = tuple(restore_step(step) for step in steps)
+    return Revision(script.revision, label, script.doc, restored, cast("Phase", phase))
 
 
 def _computed(unversioned: Iterable[tuple[str, list[EntitySchema]]]) -> Iterator[Revision]:

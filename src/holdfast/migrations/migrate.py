@@ -1,19 +1,21 @@
-"""Bring a store up to the code, and say how they stand to one another."""
+"""Bring a store up to the code, or back, and say how they stand to one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from holdfast.engines.port import Engine
-from holdfast.errors import SchemaError
+from holdfast.engines.port import CALM, Applied, Capability, Control, Engine
+from holdfast.errors import NotFound, SchemaError
 from holdfast.migrations.graph import load_revisions
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
 from holdfast.model.diff import Difference, diff
 from holdfast.model.pack import Pack
-from holdfast.model.steps import replay
+from holdfast.model.planning import plan
+from holdfast.model.schema import EntitySchema
+from holdfast.model.steps import Phase, replay, undo
 
 
 class State(StrEnum):
@@ -23,6 +25,8 @@ class State(StrEnum):
     PENDING = "pending"
     EDITED = "edited"
     """Applied, and changed in the code afterwards."""
+    AHEAD = "ahead"
+    """Applied by newer code, in a way that this code can live with."""
     UNKNOWN = "unknown"
     """Applied by newer code, or by another deployment."""
 
@@ -35,23 +39,40 @@ class Entry:
     branch: str
     message: str
     state: State
+    phase: Phase = "pre"
 
 
-def revisions_of(packs: Sequence[Pack], catalog: Catalog) -> list[Revision]:
-    """All revisions of these packs, in order."""
+def revisions_of(packs: Sequence[Pack], catalog: Catalog, *, follow: bool = False) -> list[Revision]:
+    """All revisions of these packs, in order. `follow`: and one for what is declared beyond them, as is enough for a store
+    that does not outlive its process.
+    """
     folders = [pack.revisions for pack in packs if pack.revisions is not None]
     bare = [
         (pack.name, [s for s in catalog if s.pack == pack.name])
         for pack in packs
         if pack.revisions is None and pack.entities
     ]
-    return load_revisions(folders, bare)
+    revisions = load_revisions(folders, bare)
+    if follow:
+        made = plan(_sum(revisions).values(), catalog)
+        if made:
+            revisions.append(Revision("declared_0001", "declared", "as declared", (*made.pre, *made.post)))
+    return revisions
+
+
+def revisions_for(engine: Engine, packs: Sequence[Pack], catalog: Catalog) -> list[Revision]:
+    """All revisions, as far as they are asked of this engine."""
+    return revisions_of(packs, catalog, follow=Capability.DURABLE not in engine.capabilities)
+
+
+def _sum(revisions: Iterable[Revision]) -> dict[str, EntitySchema]:
+    """What revisions add up to."""
+    return replay(step for revision in revisions for step in revision.steps)
 
 
 def undeclared(revisions: Iterable[Revision], catalog: Catalog) -> Difference:
     """What the declaration says beyond the sum of the revisions."""
-    applied = replay(step for revision in revisions for step in revision.steps)
-    return diff(applied.values(), catalog)
+    return diff(_sum(revisions).values(), catalog)
 
 
 def check_declared(revisions: Iterable[Revision], catalog: Catalog) -> None:
@@ -62,23 +83,31 @@ def check_declared(revisions: Iterable[Revision], catalog: Catalog) -> None:
     if lines:
         raise SchemaError(
             "the declaration and the revisions differ: " + "; ".join(lines)[:800],
-            hint="Write a revision for what has changed, or take the change back.",
+            hint='`holdfast migrate make -m "…"` writes the revision for what has changed; or take the change back.',
         )
 
 
-def status(revisions: Sequence[Revision], applied: Mapping[str, str]) -> list[Entry]:
+def status(revisions: Sequence[Revision], ledger: Iterable[Applied]) -> list[Entry]:
     """Each revision with its state, unknown ones last."""
-    entries = [Entry(r.id, r.branch, r.message, _state(r, applied)) for r in revisions]
+    kept = {applied.revision: applied for applied in ledger}
+    entries = [Entry(r.id, r.branch, r.message, _state(r, kept.get(r.id)), r.phase) for r in revisions]
     known = {revision.id for revision in revisions}
-    entries += [Entry(name, "", "not in this code", State.UNKNOWN) for name in sorted(set(applied) - known)]
+    for name in sorted(kept.keys() - known):
+        state = State.AHEAD if kept[name].phase == "pre" and name in _next(known, kept) else State.UNKNOWN
+        entries.append(Entry(name, "", "not in this code", state, kept[name].phase))
     return entries
 
 
-def _state(revision: Revision, applied: Mapping[str, str]) -> State:
-    kept = applied.get(revision.id)
+def _next(known: Collection[str], kept: Iterable[str]) -> set[str]:
+    """Of what is applied, revisions of branches that this code knows: of the same application, only later."""
+    branches = {name.rpartition("_")[0] for name in known}
+    return {name for name in kept if name.rpartition("_")[0] in branches}
+
+
+def _state(revision: Revision, kept: Applied | None) -> State:
     if kept is None:
         return State.PENDING
-    return State.APPLIED if kept == revision.checksum else State.EDITED
+    return State.APPLIED if kept.checksum == revision.checksum else State.EDITED
 
 
 async def up(
@@ -86,25 +115,93 @@ async def up(
     packs: Sequence[Pack],
     catalog: Catalog,
     *,
-    progress: Callable[[str], None] = lambda _: None,
+    control: Control = CALM,
+    pre_only: bool = False,
 ) -> list[str]:
-    """Apply what is pending, in order; returns the revisions applied.
+    """Apply what is pending, in order; returns the revisions applied. `pre_only` leaves what must wait for the old code to go.
 
     Raises SchemaError, before anything is changed, for a store that is ahead of the code, a revision that was edited
     after it was applied, a declaration without a revision, or a foreign database.
     """
-    revisions = revisions_of(packs, catalog)
+    revisions = revisions_for(engine, packs, catalog)
     check_declared(revisions, catalog)
-    entries = status(revisions, await engine.applied())
-    refuse_strange(entries)
-    pending = {entry.id for entry in entries if entry.state is State.PENDING}
     done = []
-    for revision in revisions:
-        if revision.id in pending:
-            progress(f"{revision.id}: {revision.message}")
-            await engine.apply(revision.steps, revision=revision.id, checksum=revision.checksum)
-            done.append(revision.id)
+    for revision in await pending(engine, revisions, pre_only=pre_only):
+        control.tell(f"{revision.id}: {revision.message}")
+        await engine.apply(
+            revision.steps,
+            revision=revision.id,
+            checksum=revision.checksum,
+            control=replace(control, phase=revision.phase),
+        )
+        done.append(revision.id)
+    await engine.refresh(catalog)
     return done
+
+
+async def pending(engine: Engine, revisions: Sequence[Revision], *, pre_only: bool = False) -> list[Revision]:
+    """What `up` would apply. Raises SchemaError for a store whose ledger this code cannot continue."""
+    entries = status(revisions, await engine.history())
+    refuse_strange(entries)
+    waiting = {entry.id for entry in entries if entry.state is State.PENDING}
+    ahead = [entry.id for entry in entries if entry.state is State.AHEAD]
+    if waiting and ahead:
+        raise _ahead(ahead)
+    found, stopped = [], set()
+    for revision in revisions:
+        if revision.id not in waiting:
+            continue
+        if pre_only and revision.phase == "post":
+            stopped.add(revision.branch)
+        if revision.branch not in stopped:
+            found.append(revision)
+    return found
+
+
+async def down(
+    engine: Engine,
+    packs: Sequence[Pack],
+    catalog: Catalog,
+    *,
+    branch: str,
+    to: str | None = None,
+    control: Control = CALM,
+    approve: Callable[[Sequence[Revision]], None] = lambda _: None,
+) -> list[str]:
+    """Take back the last revision of a branch, or all down to and including `to`; returns those taken back.
+
+    Raises SchemaError, before anything is changed, where one of them cannot be undone, NotFound for one that is not applied.
+    """
+    revisions = revisions_of(packs, catalog)
+    refuse_strange(status(revisions, await engine.history()))
+    going = _going(revisions, await engine.applied(), branch, to)
+    backs = [undo(revision.steps, _before(revisions, revision)) for revision in going]
+    approve(going)
+    done = []
+    for revision, steps in zip(going, backs, strict=True):
+        control.tell(f"{revision.id}: {revision.message}")
+        await engine.revert(steps, revision=revision.id, control=control)
+        done.append(revision.id)
+    return done
+
+
+def _going(
+    revisions: Sequence[Revision], applied: Mapping[str, str], branch: str, to: str | None
+) -> list[Revision]:
+    """Applied revisions of the branch, the last one first."""
+    if to is not None:
+        branch = next((revision.branch for revision in revisions if revision.id == to), branch)
+    chain = [revision for revision in revisions if revision.branch == branch and revision.id in applied]
+    names = [revision.id for revision in chain]
+    if not chain or (to is not None and to not in names):
+        raise NotFound("there is no such revision to take back", where=to or branch)
+    first = len(chain) - 1 if to is None else names.index(to)
+    return chain[first:][::-1]
+
+
+def _before(revisions: Sequence[Revision], revision: Revision) -> dict[str, EntitySchema]:
+    """What was declared before a revision."""
+    return _sum(revisions[: revisions.index(revision)])
 
 
 def refuse_strange(entries: Iterable[Entry]) -> None:
@@ -112,14 +209,18 @@ def refuse_strange(entries: Iterable[Entry]) -> None:
     unknown = [entry.id for entry in entries if entry.state is State.UNKNOWN]
     edited = [entry.id for entry in entries if entry.state is State.EDITED]
     if unknown:
-        raise SchemaError(
-            "the database is ahead of this code: it holds revisions that the code does not know",
-            where=", ".join(unknown),
-            hint="Run the newer code, or enable the packs that these revisions belong to.",
-        )
+        raise _ahead(unknown)
     if edited:
         raise SchemaError(
             "a revision was changed after it was applied",
             where=", ".join(edited),
             hint="Take the change back, and write a new revision for it.",
         )
+
+
+def _ahead(names: Sequence[str]) -> SchemaError:
+    return SchemaError(
+        "the database is ahead of this code: it holds revisions that the code does not know",
+        where=", ".join(names),
+        hint="Run the newer code, or enable the packs that these revisions belong to.",
+    )

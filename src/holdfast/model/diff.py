@@ -23,9 +23,9 @@ class Difference:
 
 
 def diff(old: Iterable[EntitySchema], new: Iterable[EntitySchema]) -> Difference:
-    """What leads from `old` to `new`, entities matched by `pack.table`, in an order in which references exist first."""
-    before = {schema.name: schema for schema in old}
-    after = {schema.name: schema for schema in new}
+    """What leads from `old` to `new`, entities matched by their stable names, in an order in which references exist first."""
+    before = {schema.stable_name: schema for schema in old}
+    after = {schema.stable_name: schema for schema in new}
     return Difference(
         added=tuple(in_reference_order(after[name] for name in after if name not in before)),
         removed=tuple(before[name] for name in before if name not in after),
@@ -37,30 +37,31 @@ def diff(old: Iterable[EntitySchema], new: Iterable[EntitySchema]) -> Difference
 
 def in_reference_order(schemas: Iterable[EntitySchema]) -> list[EntitySchema]:
     """The same schemas, each behind those it refers to."""
-    waiting = {schema.name: schema for schema in schemas}
+    waiting = {schema.stable_name: schema for schema in schemas}
     ordered: list[EntitySchema] = []
     while waiting:
         ready = [
             s
             for s in waiting.values()
-            if all(r.table not in waiting or r.table == s.name for _, r in s.references)
+            if all(r.table not in waiting or r.table == s.stable_name for _, r in s.references)
         ]
         for schema in ready:
-            ordered.append(waiting.pop(schema.name))
+            ordered.append(waiting.pop(schema.stable_name))
         if not ready:
             raise NotSupported("references form a cycle", where=", ".join(waiting))
     return ordered
 
 
 def _changes(old: EntitySchema, new: EntitySchema) -> list[str]:
-    before = {field.name: field for field in old.fields}
-    after = {field.name: field for field in new.fields}
-    lines = [f"{new.name}.{name} is new" for name in after if name not in before]
-    lines += [f"{new.name}.{name} is gone" for name in before if name not in after]
+    before = {field.column: field for field in old.fields}
+    after = {field.column: field for field in new.fields}
+    lines = [f"{new.name} was {old.name}"] if new.name != old.name else []
+    lines += [f"{new.name}.{after[column].name} is new" for column in after if column not in before]
+    lines += [f"{new.name}.{before[column].name} is gone" for column in before if column not in after]
     lines += [
-        f"{new.name}.{name} is declared otherwise"
-        for name in after
-        if name in before and before[name] != after[name]
+        f"{new.name}.{after[column].name} is declared otherwise"
+        for column in after
+        if column in before and before[column] != after[column]
     ]
     if not lines and old != new:
         lines.append(f"{new.name} has other policies")
@@ -73,7 +74,7 @@ def first_steps(difference: Difference) -> tuple[Step, ...]:
         raise NotSupported(
             "the declaration has moved on from what was applied",
             where="; ".join((*difference.changed, *(f"{s.name} is gone" for s in difference.removed)))[:500],
-            hint="This release creates tables; it does not change them. Keep the declaration, or begin on a new database.",
+            hint='`holdfast migrate make -m "…"` writes the revision.',
         )
     steps: list[Step] = []
     for schema in difference.added:

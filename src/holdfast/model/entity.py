@@ -13,6 +13,7 @@ Every entity has `id` (made by the application), `version` (0 until it is stored
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
@@ -22,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from holdfast.errors import DeclarationError
 from holdfast.model.ids import new_id
-from holdfast.model.markers import Marker, Member, Merge, Ref, ServerSet
+from holdfast.model.markers import Converted, Marker, Member, Merge, Ref, Sealed, ServerSet, Was
 from holdfast.model.merging import check_merge
 from holdfast.model.policies import (
     Bookkeeping,
@@ -88,6 +89,7 @@ def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
         )
     realm = _one(entity, Realm) is not None
     _refuse_model_validators(entity)
+    _refuse_sealed_keys(entity)
     fields = _fields(entity, realm=realm)
     schema = _with_policies(entity, pack, tuple(fields.values()))
     _check_policies(entity, schema)
@@ -123,6 +125,21 @@ def _refuse_model_validators(entity: type[Entity]) -> None:
         )
 
 
+def _refuse_sealed_keys(entity: type[Entity]) -> None:
+    """An index or unique rule on ciphertext finds nothing, unless it is a blind one."""
+    hints = get_type_hints(entity, include_extras=True)
+    keys = [policy for policy in entity.policies if isinstance(policy, Index | Unique)]
+    for name in (name for policy in keys for name in policy.fields if name in hints):
+        where = f"{entity.__name__}.{name}"
+        for marker in walk(hints[name], where=where).markers():
+            if isinstance(marker, Sealed) and marker.index is None:
+                raise DeclarationError(
+                    "a sealed field is indexed, and has no blind index",
+                    where=where,
+                    hint='Annotated[…, Sealed(index="unique")], or "bucket"; or leave it out of Index and Unique.',
+                )
+
+
 def _fields(entity: type[Entity], *, realm: bool) -> dict[str, FieldSchema]:
     hints = get_type_hints(entity, include_extras=True)
     fields: dict[str, FieldSchema] = {}
@@ -133,7 +150,20 @@ def _fields(entity: type[Entity], *, realm: bool) -> dict[str, FieldSchema]:
         if not _NAME.match(name) or (name in _RESERVED and not realm):
             raise DeclarationError("this field name is reserved or not lower case", where=where)
         fields[name] = _field(entity, name, hints[name], where)
+    _refuse_shared_columns(entity, fields.values())
     return fields
+
+
+def _refuse_shared_columns(entity: type[Entity], fields: Iterable[FieldSchema]) -> None:
+    seen: dict[str, str] = {name: name for name in SYSTEM_FIELDS}
+    for field in fields:
+        if field.column in seen:
+            raise DeclarationError(
+                f"two fields are stored as {field.column}: {seen[field.column]} and {field.name}",
+                where=f"{entity.__name__}.{field.name}",
+                hint="Was names what a field was called before; no other field may have that name now.",
+            )
+        seen[field.column] = field.name
 
 
 def _field(entity: type[Entity], name: str, annotation: Any, where: str) -> FieldSchema:
@@ -156,7 +186,29 @@ def _field(entity: type[Entity], name: str, annotation: Any, where: str) -> Fiel
         reference=_reference(markers),
         server_set=ServerSet in markers,
         merge=merge.rule if merge else "last_writer",
+        origin=_origin(markers, kind, name, where),
+        source=_source(markers),
     )
+
+
+def _origin(markers: dict[type[Marker], Marker], kind: FieldType, name: str, where: str) -> str | None:
+    """The stable name, None where it is the field's own."""
+    was, source = cast("Was | None", markers.get(Was)), _source(markers)
+    if was is not None and source is not None:
+        raise DeclarationError(
+            "a converted field has the stable name that Converted gives it; Was says another", where=where
+        )
+    origin = was.name if was else f"{source}_{kind.kind}" if source else name
+    if origin == name:
+        return None
+    if not _NAME.match(origin) or origin in _RESERVED or origin in SYSTEM_FIELDS:
+        raise DeclarationError("a field was never stored under this name", where=where)
+    return origin
+
+
+def _source(markers: dict[type[Marker], Marker]) -> str | None:
+    converted = cast("Converted | None", markers.get(Converted))
+    return converted.name if converted else None
 
 
 def _default(info: FieldInfo, kind: FieldType, where: str, *, nullable: bool) -> Plain:
@@ -220,7 +272,17 @@ def _with_policies(entity: type[Entity], pack: str, fields: tuple[FieldSchema, .
         read_role=shared.read if shared else "viewer",
         against_edit=synced.against_edit if synced else "delete_wins",
         bookkeeping=bookkeeping,
+        origin=_table_origin(entity),
     )
+
+
+def _table_origin(entity: type[Entity]) -> str | None:
+    was = _one(entity, Was)
+    if was is None or was.name == entity.table:
+        return None
+    if not _NAME.match(was.name) or len(was.name) > 40:
+        raise DeclarationError("no table was ever called so", where=f"{entity.__name__}, Was")
+    return was.name
 
 
 def _as_owner(entity: type[Entity], field: FieldSchema) -> FieldSchema:
@@ -229,7 +291,9 @@ def _as_owner(entity: type[Entity], field: FieldSchema) -> FieldSchema:
             "the owner's field is declared `UUID | None = None`: the store fills it",
             where=f"{entity.__name__}.{field.name}",
         )
-    return FieldSchema(field.name, field.type, reference=Reference(MEMBERS), server_set=True)
+    return FieldSchema(
+        field.name, field.type, reference=Reference(MEMBERS), server_set=True, origin=field.origin
+    )
 
 
 def _check_policies(entity: type[Entity], schema: EntitySchema) -> None:

@@ -96,6 +96,26 @@ class Merge(Marker):
 
 
 @dataclass(frozen=True, slots=True)
+class Was(Marker):
+    """Renamed: what is stored, logged and held by devices keeps `name`, the first one; Python and REST use the new one.
+
+    On a field, `Annotated[str, Was("title")]`; among an entity's policies, the first name of its table.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Converted(Marker):
+    """Of another type than before: the values come from the stored field `name`, and stand in a new one beside it.
+
+    `Annotated[int, Converted("amount")]` is stored as `amount_integer`, whatever the field is called.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sealed(Marker):
     """Ciphertext at rest. `index` offers equality search by blind index, `group` seals several fields as one."""
 

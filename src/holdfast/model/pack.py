@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from holdfast.model.entity import Entity
@@ -32,5 +33,5 @@ class Pack:
     health: Callable[..., Any] | None = None
     demo: Callable[[date], Iterable[Entity]] | None = None
     """Returns, for today's date, rows for the demo person of a development store."""
-    revisions: str | None = None
-    """The package that holds the pack's revision files."""
+    revisions: str | Path | None = None
+    """The package that holds the pack's revision files; an application names a folder, which need not be there yet."""

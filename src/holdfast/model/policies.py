@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from holdfast.model.markers import Was
+
 RoleName = Literal["viewer", "member", "admin", "owner"]
 AgainstEdit = Literal["delete_wins", "edit_wins"]
 
@@ -104,4 +106,4 @@ class Index:
         object.__setattr__(self, "fields", fields)
 
 
-Policy = Owned | Shared | Realm | Synced | Personal | Unjournaled | Bookkeeping | Keep | Unique | Index
+Policy = Owned | Shared | Realm | Synced | Personal | Unjournaled | Bookkeeping | Keep | Unique | Index | Was

@@ -6,6 +6,7 @@ A schema is plain frozen data: it is compared, hashed, kept in revision files an
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -22,13 +23,17 @@ SYSTEM_FIELDS = ("id", "version", "created_at", "updated_at")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A field that names a row of another table of the same tenant; table `@members` is the tenant's membership."""
+    """A field that names a row of another table of the same tenant, by that table's stable name; table `@members` is the
+    tenant's membership.
+    """
 
     table: str
     on_delete: OnDelete = "restrict"
 
 
 MEMBERS = "@members"
+MEMBERSHIPS = "realm.memberships"
+"""The entity that says who the members are: a row of the realm for each, with a `tenant_id` and a `user_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,15 @@ class FieldSchema:
     reference: Reference | None = None
     server_set: bool = False
     merge: MergeRule = "last_writer"
+    origin: str | None = None
+    """The stable name, where it is not `name`."""
+    source: str | None = None
+    """The stable name of the field whose values, of another type, it took over."""
+
+    @property
+    def column(self) -> str:
+        """The stable name: that of the column, in the log, in the history and on the sync wire."""
+        return self.origin or self.name
 
 
 @dataclass(frozen=True)
@@ -62,11 +76,23 @@ class EntitySchema:
     read_role: RoleName = "viewer"
     against_edit: AgainstEdit = "delete_wins"
     bookkeeping: bool = False
+    origin: str | None = None
+    """The table's stable name, where it is not `table`."""
 
     @cached_property
     def name(self) -> str:
-        """`pack.table`: how the log, errors and routes call it."""
+        """`pack.table`: how Python, errors and routes call it."""
         return f"{self.pack}.{self.table}"
+
+    @property
+    def relation(self) -> str:
+        """The table's stable name: in the database and on the sync wire."""
+        return self.origin or self.table
+
+    @cached_property
+    def stable_name(self) -> str:
+        """`pack.relation`: how the log, the history, tombstones and references call it."""
+        return f"{self.pack}.{self.relation}"
 
     @cached_property
     def by_name(self) -> dict[str, FieldSchema]:
@@ -95,13 +121,8 @@ class EntitySchema:
 
     @cached_property
     def byte_order(self) -> tuple[FieldSchema, ...]:
-        """The declared fields in the byte order of their names, which is the log's."""
-        return tuple(sorted(self.fields, key=lambda field: field.name))
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The declared fields' names in byte order."""
-        return tuple(field.name for field in self.byte_order)
+        """The declared fields in the byte order of their stable names, which is the log's."""
+        return tuple(sorted(self.fields, key=lambda field: field.column))
 
     @cached_property
     def keys(self) -> tuple[tuple[str, ...], ...]:
@@ -109,9 +130,43 @@ class EntitySchema:
         return (*(index.fields for index in self.indexes), *(rule.fields for rule in self.uniques))
 
     @cached_property
-    def has_bytes(self) -> bool:
-        """Whether there are fields of raw bytes, whose plain form engines write otherwise."""
-        return any(field.type.kind == "bytes" for field in self.fields)
+    def stores_plain(self) -> bool:
+        """Whether a row's plain form is what an SQL engine reads: no field is renamed, none holds raw bytes."""
+        return not self.is_renamed and all(field.type.kind != "bytes" for field in self.fields)
+
+    @cached_property
+    def by_column(self) -> dict[str, FieldSchema]:
+        """The same by their stable names: the one way from what is stored to what it is called today."""
+        return {field.column: field for field in self.by_name.values()}
+
+    @cached_property
+    def is_renamed(self) -> bool:
+        """Whether a field has another stable name than its own."""
+        return any(field.origin is not None for field in self.fields)
+
+    def current_name(self, column: str) -> str:
+        """What a stored field is called today; one that is declared no more keeps its name."""
+        field = self.by_column.get(column)
+        return column if field is None else field.name
+
+    def columns(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The stable names of some fields."""
+        return tuple(self.by_name[name].column for name in names)
+
+    @cached_property
+    def index_columns(self) -> tuple[tuple[str, ...], ...]:
+        """The columns of each index behind the tenant: declared ones, references, and the order of creation."""
+        wanted: list[tuple[str, ...]] = []
+        if self.visibility != "realm":
+            wanted.append(("created_at", "id"))
+        declared = [self.columns(rule.fields) for rule in self.indexes]
+        references = [(field.column,) for field in self.fields if field.reference is not None]
+        unique = [self.columns(rule.fields) for rule in self.uniques if rule.when is None]
+        for columns in (*declared, *references):
+            others = (*declared, *unique)
+            if not any(other[: len(columns)] == columns and other != columns for other in others):
+                wanted.append((*columns, "id"))
+        return tuple(dict.fromkeys(wanted))
 
     @cached_property
     def references(self) -> tuple[tuple[FieldSchema, Reference], ...]:
@@ -145,9 +200,16 @@ SYSTEM_SCHEMAS = (
 )
 
 _ADAPTER: TypeAdapter[EntitySchema] = TypeAdapter(EntitySchema)
+_FIELD_ADAPTER: TypeAdapter[FieldSchema] = TypeAdapter(FieldSchema)
 
 
-_LATER: dict[str, Any] = {"read_role": "viewer", "against_edit": "delete_wins", "bookkeeping": False}
+_LATER: dict[str, Any] = {
+    "read_role": "viewer",
+    "against_edit": "delete_wins",
+    "bookkeeping": False,
+    "origin": None,
+    "source": None,
+}
 """What schemas have come to say since revisions were first written, and what one that says nothing means. Left away where
 it stands at that, so that the digest of an older schema stays what it was.
 """
@@ -155,7 +217,21 @@ it stands at that, so that the digest of an older schema stays what it was.
 
 def describe(schema: EntitySchema) -> dict[str, Any]:
     """`schema` as plain JSON values; `restore` is its inverse."""
-    plain: dict[str, Any] = _ADAPTER.dump_python(schema, mode="json")
+    plain = _ADAPTER.dump_python(schema, mode="json")
+    return {**_said(plain), "fields": [_said(field) for field in plain["fields"]]}
+
+
+def describe_field(field: FieldSchema) -> dict[str, Any]:
+    """`field` as plain JSON values."""
+    return _said(_FIELD_ADAPTER.dump_python(field, mode="json"))
+
+
+def restore_field(plain: dict[str, Any]) -> FieldSchema:
+    """The field that `describe_field` wrote down."""
+    return _FIELD_ADAPTER.validate_python(plain)
+
+
+def _said(plain: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name not in _LATER or value != _LATER[name]}
 
 

@@ -49,7 +49,7 @@ def read_id(text: Any) -> UUID:
 
 def encode_wire_row(schema: EntitySchema, row: Mapping[str, Any]) -> dict[str, Wire]:
     """A row as a device holds it."""
-    return {field.name: encode_wire(field.type, row[field.name]) for field in schema.wire_fields}
+    return {field.column: encode_wire(field.type, row[field.name]) for field in schema.wire_fields}
 
 
 def encode_wire(kind: FieldType, value: Any) -> Wire:

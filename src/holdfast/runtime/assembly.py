@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from holdfast.accounts.accounts import Accounts
 from holdfast.accounts.entities import User
 from holdfast.accounts.mail import FileMailSender
-from holdfast.engines.port import Capability, Engine
+from holdfast.engines.port import Capability, Control, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
@@ -54,6 +54,13 @@ from holdfast.store.store import Store
 from holdfast.sync.epochs import StoreEpochs
 from holdfast.sync.hub import Hub
 from holdfast.tenancy.scope import REALM_TENANT, Scope
+
+if TYPE_CHECKING:
+    from holdfast.engines.sqlite.engine import SqliteEngine
+    from holdfast.model.steps import Step
+
+APPLICATION = "app"
+"""The pack, and branch of revisions, of an application's own entities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +108,18 @@ class Platform:
 
     async def revisions(self) -> list[Entry]:
         """Each revision of the enabled packs, and how it stands in the database."""
-        return migrate.status(self._known_revisions(), await self.store.engine.applied())
+        return migrate.status(self.known_revisions(), await self.store.engine.history())
 
     def undeclared(self) -> list[str]:
         """What the revisions and the declarations say differently; empty when they add up."""
-        difference = migrate.undeclared(self._known_revisions(), self.catalog)
+        difference = migrate.undeclared(self.known_revisions(), self.catalog)
         new = [f"{schema.name} has no revision" for schema in difference.added]
         gone = [f"{schema.name} is no longer declared" for schema in difference.removed]
         return [*difference.changed, *new, *gone]
 
-    def _known_revisions(self) -> list[Revision]:
-        return migrate.revisions_of((*own_packs(), *self.packs), self.catalog)
+    def known_revisions(self) -> list[Revision]:
+        """The revisions of the platform and of the enabled packs, in order."""
+        return migrate.revisions_for(self.store.engine, (*own_packs(), *self.packs), self.catalog)
 
 
 @asynccontextmanager
@@ -136,6 +144,8 @@ async def open_platform(
     enabled = (*load_packs(settings.packs), *packs)
     everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
+    if make:
+        _refuse_undeclared(settings, everything, catalog)
     jobs_of(enabled)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
@@ -204,18 +214,38 @@ async def open_store(
 
 
 async def bring_up(
-    database: Database, packs: Sequence[Pack], catalog: Catalog, tell: Tell = silent
+    database: Database,
+    packs: Sequence[Pack],
+    catalog: Catalog,
+    tell: Tell = silent,
+    *,
+    control: Control | None = None,
+    pre_only: bool = False,
 ) -> list[str]:
     """Make the roles and apply what is pending, as far as the logins allow; returns the revisions applied."""
     if not database.may_change or database.engine == "memory":
         return []
     tell("Checking roles and migrations." if database.logins else "Checking migrations.")
     await make_roles(database)
+    control = control or Control(tell=lambda line: tell(f"Migrating {line}."), release=holdfast_version())
+    async with _as_migrator(database) as engine:
+        return await migrate.up(engine, packs, catalog, control=control, pre_only=pre_only)
+
+
+@asynccontextmanager
+async def _as_migrator(database: Database) -> AsyncIterator[Engine]:
+    """The engine, for changing the schema."""
     engine = await open_engine(database.url, logins=database.logins, pool_size=2)
     try:
-        return await migrate.up(engine, packs, catalog, progress=lambda line: tell(f"Migrating {line}."))
+        yield engine
     finally:
         await engine.aclose()
+
+
+def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
+    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes."""
+    if settings.engine != "memory":
+        migrate.check_declared(migrate.revisions_of(packs, catalog), catalog)
 
 
 async def _make_file(database: Database, settings: Settings) -> None:
@@ -225,13 +255,19 @@ async def _make_file(database: Database, settings: Settings) -> None:
     remember_development(settings)
 
 
-async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
-    """Make the database, its roles and its tables, as far as they are missing; returns the revisions applied.
+@asynccontextmanager
+async def open_migrator(
+    settings: Settings, *, make: bool = False, tell: Tell = silent
+) -> AsyncIterator[Migrator]:
+    """What changes the schema of these settings' database. `make` makes the database and its roles first.
 
-    Raises MigrationsPending where something is pending and no login may change the schema.
+    Raises ConfigurationError where no login may change the schema.
     """
     packs = (*own_packs(), *load_packs(settings.packs))
-    async with reach_database(settings, make=True, tell=tell) as database:
+    catalog = catalog_of(packs)
+    if make:
+        _refuse_undeclared(settings, packs, catalog)
+    async with reach_database(settings, make=make, tell=tell) as database:
         if not database.may_change:
             raise ConfigurationError(
                 "Changing the schema needs an administrator's login.",
@@ -239,13 +275,72 @@ async def migrate_up(settings: Settings, *, tell: Tell = silent) -> list[str]:
                 hint="Set it to a login that may become the owner of the database.",
             )
         with _told_of(database):
-            return await bring_up(database, packs, catalog_of(packs), tell)
+            if make:
+                await make_roles(database)
+            async with _as_migrator(database) as engine:
+                yield Migrator(engine, packs, catalog)
+
+
+@dataclass(frozen=True, slots=True)
+class Migrator:
+    """An engine that may change the schema, and the declarations that it is to come to."""
+
+    engine: Engine
+    packs: tuple[Pack, ...]
+    catalog: Catalog
+
+    async def up(self, *, control: Control, pre_only: bool = False) -> list[str]:
+        """Apply what is pending."""
+        return await migrate.up(self.engine, self.packs, self.catalog, control=control, pre_only=pre_only)
+
+    async def pending(self, *, pre_only: bool = False) -> list[Revision]:
+        """What `up` would apply."""
+        revisions = migrate.revisions_for(self.engine, self.packs, self.catalog)
+        migrate.check_declared(revisions, self.catalog)
+        return await migrate.pending(self.engine, revisions, pre_only=pre_only)
+
+    async def sql(self, *, pre_only: bool = False) -> list[str]:
+        """What `up` would run, for people to read: a text for each revision."""
+        from holdfast.engines.postgres.review import review_sql
+
+        texts: list[str] = []
+        before: list[Step] = []
+        for revision in await self.pending(pre_only=pre_only):
+            if self.engine.name == "sqlite":
+                lines = cast("SqliteEngine", self.engine).sql(revision.steps, before=before)
+                text = "\n".join(line if line.startswith("--") else f"{line};" for line in lines)
+            else:
+                text = review_sql(revision.steps)
+            texts.append(f"-- {revision.id}: {revision.message}\n{text}")
+            before += revision.steps
+        return texts
+
+    async def down(
+        self, to: str | None, *, control: Control, approve: Callable[[Sequence[Revision]], None]
+    ) -> list[str]:
+        """Take back the application's last revision, or all down to and including `to`."""
+        return await migrate.down(
+            self.engine,
+            self.packs,
+            self.catalog,
+            branch=self._application(),
+            to=to,
+            control=control,
+            approve=approve,
+        )
+
+    def _application(self) -> str:
+        """The branch of the application's own entities: of the pack that keeps its revisions beside them."""
+        own = [pack.name for pack in self.packs if isinstance(pack.revisions, Path)]
+        return APPLICATION if APPLICATION in own or not own else own[-1]
 
 
 def refuse_pending(entries: Sequence[Entry]) -> None:
-    """Raises MigrationsPending for a database that is behind the code, SchemaError for one that is ahead of it."""
+    """Raises MigrationsPending for a database that is behind the code, SchemaError for one that is ahead of it. Code and
+    database may be a deployment apart: what waits for the old code to go, and what was done before the new code came.
+    """
     migrate.refuse_strange(entries)
-    pending = [entry.id for entry in entries if entry.state is State.PENDING]
+    pending = [e.id for e in entries if e.state is State.PENDING and e.phase == "pre"]
     if pending:
         raise MigrationsPending(where=", ".join(pending))
 

@@ -157,23 +157,25 @@ def _journal(
     version = 1 if old is None else old["version"] + 1
     owner = _owner(planned, old, new)
     plan.head += 1
-    fields = changed_fields(write.schema, old, new)
+    changed = changed_fields(write.schema, old, new)
     if plain is None:
-        plain = {} if new is None else encode_fields(write.schema, {name: new[name] for name in fields})
-    hashes = b"".join([value_hash(plain[name]) for name in fields])
+        plain = {} if new is None else encode_fields(write.schema, {f.name: new[f.name] for f in changed})
+    hashes = b"".join([value_hash(plain[declared.name]) for declared in changed])
     commitment = commitment_of(salt, version, hashes)
-    plan.changes.append(partial(_change, plan.head, planned, fields, version, commitment))
+    plan.changes.append(partial(_change, plan.head, planned, changed, version, commitment))
     if old is not None:
-        plan.old_values.extend(_old_values(plan.head, write.schema, old, fields, gone=new is None))
+        plan.old_values.extend(_old_values(plan.head, write.schema, old, changed, gone=new is None))
     if new is None:
         plan.old_values.append(_last_salt(plan.head, write, salt, owner))
         plan.tombstones.append(
-            Tombstone(write.schema.name, write.row_id, plan.head, owner, planned.scope.device)
+            Tombstone(write.schema.stable_name, write.row_id, plan.head, owner, planned.scope.device)
         )
     if write.kept:
         plan.old_values.extend(
-            OldValue(write.schema.name, write.row_id, plan.head, name + PUSHED, value, owner)
-            for name, value in sorted(write.kept.items())
+            OldValue(write.schema.stable_name, write.row_id, plan.head, column + PUSHED, value, owner)
+            for column, value in sorted(
+                (_column(write.schema, name), value) for name, value in write.kept.items()
+            )
         )
     return Outcome(version, plan.head, row=new)
 
@@ -191,7 +193,7 @@ def _owner(planned: PlannedWrite, old: Row | None, new: Row | None) -> UUID | No
 def _change(
     number: int,
     planned: PlannedWrite,
-    fields: tuple[str, ...],
+    changed: tuple[FieldSchema, ...],
     version: int,
     commitment: bytes,
     flush_end: int,
@@ -201,10 +203,10 @@ def _change(
         tenant_id=scope.tenant_id,
         number=number,
         flush_end=flush_end,
-        entity=write.schema.name,
+        entity=write.schema.stable_name,
         row_id=write.row_id,
         op=write.op,
-        fields=fields,
+        fields=tuple(declared.column for declared in changed),
         version=version,
         actor=scope.user_id,
         device=scope.device,
@@ -213,17 +215,23 @@ def _change(
     )
 
 
-def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tuple[str, ...]:
-    """The names of declared fields that differ, in byte order: all of them for a new row, none for a deleted one."""
+def changed_fields(schema: EntitySchema, old: Row | None, new: Row | None) -> tuple[FieldSchema, ...]:
+    """The declared fields that differ, in byte order of their stable names: all of a new row, none of a deleted one."""
     if new is None:
         return ()
     if old is None:
-        return schema.names
+        return schema.byte_order
     return tuple(
-        declared.name
+        declared
         for declared in schema.byte_order
         if _differ(declared, old[declared.name], new[declared.name])
     )
+
+
+def _column(schema: EntitySchema, name: str) -> str:
+    """A field's stable name; what a device sent may name fields that are not there."""
+    declared = schema.by_name.get(name)
+    return name if declared is None else declared.column
 
 
 def _differ(declared: FieldSchema, old: Any, new: Any) -> bool:
@@ -234,22 +242,22 @@ def _differ(declared: FieldSchema, old: Any, new: Any) -> bool:
 
 
 def _old_values(
-    number: int, schema: EntitySchema, old: Row, changed: tuple[str, ...], *, gone: bool
+    number: int, schema: EntitySchema, old: Row, changed: tuple[FieldSchema, ...], *, gone: bool
 ) -> list[OldValue]:
-    names = schema.names if gone else changed
+    left = schema.byte_order if gone else changed
     owner = old[schema.owner] if schema.owner else None
     return [
-        OldValue(schema.name, old["id"], number, name, canonical(_plain(schema, name, old[name])), owner)
-        for name in names
-        if old[name] is not None or not gone
+        OldValue(schema.stable_name, old["id"], number, f.column, canonical(_plain(f, old[f.name])), owner)
+        for f in left
+        if old[f.name] is not None or not gone
     ]
 
 
 def _last_salt(number: int, deleted: Write, salt: bytes, owner: UUID | None) -> OldValue:
     """The row's salt goes where its values go, or the commitments of its changes could never be opened again."""
     kept = canonical(base64.b64encode(salt).decode())
-    return OldValue(deleted.schema.name, deleted.row_id, number, SALT_FIELD, kept, owner)
+    return OldValue(deleted.schema.stable_name, deleted.row_id, number, SALT_FIELD, kept, owner)
 
 
-def _plain(schema: EntitySchema, name: str, value: Any) -> Any:
-    return None if value is None else schema.by_name[name].type.encode(value)
+def _plain(declared: FieldSchema, value: Any) -> Any:
+    return None if value is None else declared.type.encode(value)

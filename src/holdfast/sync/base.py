@@ -67,7 +67,7 @@ def standing_at(
     state: dict[str, Any] = {}
     for old in past.old_values:
         if old.number > number and (deleted is None or old.number <= deleted):
-            state.setdefault(old.field, old.value)
+            state.setdefault(schema.current_name(old.field), old.value)
     return {name: _value(schema, name, state, row if deleted is None else None) for name in wanted}
 
 
@@ -127,13 +127,10 @@ def base_of(
             continue
         if before is not None and change.number >= before:
             break
-        state = standing_at(schema, row, past, change.number, change.fields) or {}
-        untaken = {
-            old.field.removesuffix(PUSHED): old.value
-            for old in past.old_values
-            if old.number == change.number and old.field.endswith(PUSHED)
-        }
-        for name in change.fields:
+        names = [schema.current_name(column) for column in change.fields]
+        state = standing_at(schema, row, past, change.number, names) or {}
+        untaken = pushed_values(schema, past, change.number)
+        for name in names:
             if name in state and name not in untaken:
                 pushed[name] = state[name]
                 kept.pop(name, None)
@@ -146,6 +143,15 @@ def base_of(
             if usable is not MISSING:
                 pushed[name] = usable
     return Base(standing_at(schema, row, past, seen), pushed, kept, said)
+
+
+def pushed_values(schema: EntitySchema, past: Past, number: int) -> dict[str, bytes]:
+    """What was pushed with a change and not taken, by field."""
+    return {
+        schema.current_name(old.field.removesuffix(PUSHED)): old.value
+        for old in past.old_values
+        if old.number == number and old.field.endswith(PUSHED)
+    }
 
 
 def plain_value(schema: EntitySchema, name: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from holdfast.changes.change import PUSHED, Operation
+from holdfast.changes.change import Operation
 from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
 from holdfast.errors import Conflict as ConflictError
 from holdfast.errors import HoldfastError, InvalidInput, NotFound
@@ -17,7 +17,7 @@ from holdfast.model.schema import EntitySchema
 from holdfast.model.wire import spell_id
 from holdfast.store.deciding import Decided, RowKey
 from holdfast.store.store import Store
-from holdfast.sync.base import MISSING, Past, base_of, standing_at
+from holdfast.sync.base import MISSING, Past, base_of, pushed_values, standing_at
 from holdfast.sync.entities import Conflict, ConflictResolution
 from holdfast.tenancy.scope import Scope
 
@@ -44,7 +44,7 @@ class Inbox:
         return [await self._told(scope, conflict) for conflict in page.items], page.next
 
     async def _told(self, scope: Scope, conflict: Conflict) -> dict[str, Any]:
-        schema = self._store.catalog.schema(conflict.entity)
+        schema = self._store.catalog.logged(conflict.entity)
         row, past = None, Past()
         if self._store.reads(scope, schema):  # a role may have been taken away since
             row, past = await self._read(scope, schema, conflict)
@@ -54,7 +54,7 @@ class Inbox:
             "row": spell_id(conflict.row_id),
             "reason": conflict.reason,
             "state": conflict.state,
-            "rules": conflict.rules,
+            "rules": {schema.current_name(column): rule for column, rule in conflict.rules.items()},
             "at": conflict.created_at,
             "resolution": conflict.resolution,
             "fields": _sides(schema, conflict, row, past),
@@ -105,9 +105,10 @@ def _sides(
     base = _base(schema, conflict, row, past)
     theirs = standing_at(schema, row, past, max(0, conflict.number - 1)) or {}
     after = standing_at(schema, row, past, conflict.number) or {}
-    kept = kept_values(conflict.number, past)
+    kept = kept_values(schema, conflict.number, past)
+    met = {schema.current_name(column) for column in conflict.rules}
     sides: dict[str, dict[str, Any]] = {}
-    for name in (set(conflict.rules) | set(kept)) & set(schema.by_name):
+    for name in (met | set(kept)) & set(schema.by_name):
         sides[name] = {
             "mine": kept[name] if name in kept else _plain(schema, name, after),
             "theirs": _plain(schema, name, theirs),
@@ -128,13 +129,9 @@ def _base(
     return {name: value for name in fields if (value := base.of(name)) is not MISSING}
 
 
-def kept_values(number: int, past: Past) -> dict[str, Any]:
+def kept_values(schema: EntitySchema, number: int, past: Past) -> dict[str, Any]:
     """What was pushed with a change and not taken, in plain form."""
-    return {
-        old.field.removesuffix(PUSHED): orjson.loads(old.value)
-        for old in past.old_values
-        if old.number == number and old.field.endswith(PUSHED)
-    }
+    return {name: orjson.loads(value) for name, value in pushed_values(schema, past, number).items()}
 
 
 def _plain(schema: EntitySchema, name: str, values: Mapping[str, Any]) -> Any:
@@ -159,7 +156,7 @@ class _Resolution:
         conflict = self._conflict = Conflict.stored(found)
         if conflict.state != "open":
             raise ConflictError("this conflict is settled already", where="conflict")
-        schema = self._store.catalog.schema(conflict.entity)
+        schema = self._store.catalog.logged(conflict.entity)
         (stored,) = await tx.batch_get(schema, [conflict.row_id])
         wanted = await self._wanted(tx, schema, conflict)
         write = self._write(schema, conflict, stored, wanted) if wanted else None
@@ -173,7 +170,7 @@ class _Resolution:
         if self._values is not None:
             return decode_fields(schema, dict(self._values))
         old = await tx.read_history_since(schema, [conflict.row_id], conflict.number - 1)
-        kept = kept_values(conflict.number, Past((), old))
+        kept = kept_values(schema, conflict.number, Past((), old))
         return decode_fields(
             schema, {n: v for n, v in kept.items() if n in {f.name for f in schema.pushed_fields}}
         )

@@ -84,7 +84,7 @@ class Hub:
             refuse_expired(after, marks.head, marks.horizon, device)
             if not self._roles_matter:
                 return Standing(marks, device)
-            now = {schema.table for schema in self._readable(caller)}
+            now = {schema.relation for schema in self._readable(caller)}
             row_id = _visibility_id(caller)
             found = await tx.get(self._visibility, row_id)
             past = Past(
@@ -97,7 +97,7 @@ class Hub:
 
     async def _note_visibility(self, caller: Caller) -> None:
         """Enter in the log what the user's role reads, where that has changed."""
-        tables = sorted(schema.table for schema in self._readable(caller))
+        tables = sorted(schema.relation for schema in self._readable(caller))
         row_id = _visibility_id(caller)
         # A role that may not write has its visibility noted all the same: the note is the platform's.
         scope = self.store.scope_for_notes(caller.scope, reason="what a role reads")
@@ -159,22 +159,24 @@ class Hub:
         plans = []
         for schema in readable:
             differing = self._differing(schema, migration)
-            whole = schema.table in migration.tables or schema.table in standing.come
+            whole = schema.relation in migration.tables or schema.relation in standing.come
             if not whole and not differing and after >= upto:
                 continue
             selection = Selection(schema) if whole else Selection(schema, since, differing)
             tombstones = since if after < upto else None
             plans.append(TablePlan(schema, selection, tombstones=tombstones))
         for schema in self._synced:
-            if schema.table in standing.gone:
+            if schema.relation in standing.gone:
                 plans.append(TablePlan(schema, None, tombstones=Since(after, upto), gone=True))
         return plans
 
     @staticmethod
     def _differing(schema: EntitySchema, migration: Migration) -> tuple[str, ...]:
-        named = migration.columns.get(schema.table, ())
+        named = migration.columns.get(schema.relation, ())
         return tuple(
-            name for name in dict.fromkeys(named) if name in schema.by_name and name not in {"id", "version"}
+            schema.by_column[column].name
+            for column in dict.fromkeys(named)
+            if column in schema.by_column and column not in {"id", "version"}
         )
 
     async def _answer(

@@ -62,14 +62,14 @@ def read_row(
     schema: EntitySchema, entity: type[Entity], row_id: UUID, raw: Mapping[str, Any], *, created: bool
 ) -> Incoming:
     """What a device says of a row."""
-    listed = _listed(raw.get("_changed"))
+    listed = _listed(schema, raw.get("_changed"))
     row = Incoming(schema, row_id, created, listed=None if created else listed)
     if created:
         row.since = listed or frozenset()
-    row.sent = {f.name: raw[f.name] for f in schema.wire_fields if f.name in raw and f.name != "id"}
+    row.sent = {f.name: raw[f.column] for f in schema.wire_fields if f.column in raw and f.name != "id"}
     for declared in schema.pushed_fields:
-        if declared.name in raw:
-            wire = raw[declared.name]
+        if declared.column in raw:
+            wire = raw[declared.column]
             try:
                 missing = wire is None and declared.nullable
                 row.values[declared.name] = None if missing else decode_wire(declared.type, wire)
@@ -80,10 +80,10 @@ def read_row(
     return row
 
 
-def _listed(changed: Any) -> frozenset[str] | None:
+def _listed(schema: EntitySchema, changed: Any) -> frozenset[str] | None:
     if not isinstance(changed, str):
         return None
-    return frozenset(name for name in changed.split(",") if name) or None
+    return frozenset(schema.current_name(column) for column in changed.split(",") if column) or None
 
 
 def _mend(row: Incoming, declared: FieldSchema, wire: Any) -> None:

@@ -115,7 +115,7 @@ class _TableWriter:
             yield b'],"deleted":' + orjson.dumps(ids) + b"}"
 
     def _head(self) -> bytes:
-        name = orjson.dumps(self._plan.schema.table)
+        name = orjson.dumps(self._plan.schema.relation)
         return self._leading + name + b':{"created":[],"updated":['
 
     async def _rows(self) -> AsyncGenerator[bytes, None]:
@@ -186,7 +186,7 @@ async def read_page(
     has changed since, it comes later. What the device has pushed goes out as well: a page does not tell whether it goes on
     with a first pull, after which a device that was set up anew has nothing of it.
     """
-    by_name = {schema.name: schema for schema in schemas}
+    by_name = {schema.stable_name: schema for schema in schemas}
     lines = [c for c in await tx.read_changes(after, limit=limit) if c.number <= head]
     number = lines[-1].number if lines else head
     changes: dict[str, dict[str, object]] = {}
@@ -196,7 +196,11 @@ async def read_page(
         piece = piece_of(schema, rows)
         if piece is not None or (deleted and not first):
             rows_text = orjson.Fragment(b"[" + (piece.json if piece else b"") + b"]")
-            changes[schema.table] = {"created": [], "updated": rows_text, "deleted": [] if first else deleted}
+            changes[schema.relation] = {
+                "created": [],
+                "updated": rows_text,
+                "deleted": [] if first else deleted,
+            }
     return Page(changes, number, number < head)
 
 

@@ -53,7 +53,7 @@ class Changes:
 def read_changes(store: Store, tables: Mapping[str, TableChanges]) -> Changes:
     """The rows of a push. Raises InvalidInput for an id that no device and no UUID spells."""
     changes = Changes()
-    synced = {schema.table: schema for schema in store.catalog if schema.synced}
+    synced = {schema.relation: schema for schema in store.catalog if schema.synced}
     for name, table in tables.items():
         schema = synced.get(name)
         if schema is None:
@@ -92,7 +92,9 @@ def _parents_first(rows: Sequence[Incoming]) -> list[Incoming]:
 
 
 def _own_parents(row: Incoming) -> list[RowKey]:
-    own = [declared for declared, reference in row.schema.references if reference.table == row.schema.name]
+    own = [
+        declared for declared, reference in row.schema.references if reference.table == row.schema.stable_name
+    ]
     return [(row.schema.name, row.values[d.name]) for d in own if row.values.get(d.name) is not None]
 
 
@@ -122,7 +124,7 @@ def _row_id(schema: EntitySchema, text: str) -> UUID:
     except ValueError:
         raise MalformedSync(
             "a row's id is what WatermelonDB makes, 16 letters and digits, or a UUID in lower case",
-            where=f"{schema.table}.id",
+            where=f"{schema.relation}.id",
         ) from None
 
 
@@ -299,7 +301,7 @@ class Push:
                 if target not in self._members:
                     barred[declared.name] = "no_such_member"
                 continue
-            key = (declared.reference.table, target)
+            key = (self._catalog.logged(declared.reference.table).name, target)
             state = (
                 "gone"
                 if key in going or key in self._lost
@@ -378,9 +380,11 @@ class Push:
         if after >= head or not ids:
             return
         moved: dict[str, set[UUID]] = {}
+        names = {schema.stable_name: schema.name for schema, _ in keys.values()}
         for change in await tx.read_row_changes(ids, after):
-            met.changes.setdefault((change.entity, change.row_id), []).append(change)
-            moved.setdefault(change.entity, set()).add(change.row_id)
+            name = names.get(change.entity, change.entity)
+            met.changes.setdefault((name, change.row_id), []).append(change)
+            moved.setdefault(name, set()).add(change.row_id)
         for schema, _ in keys.values():
             if schema.name in moved:
                 for old in await tx.read_history_since(schema, list(moved[schema.name]), after):
@@ -392,9 +396,10 @@ class Push:
         for row in self.changes.rows:
             for declared, reference in row.schema.references:
                 target = row.values.get(declared.name)
-                key = (reference.table, target)
+                table = self._catalog.logged(reference.table).name
+                key = (table, target)
                 if target is not None and key not in pushed and key not in met.stored:
-                    wanted.setdefault(reference.table, set()).add(target)
+                    wanted.setdefault(table, set()).add(target)
         for table, ids in wanted.items():
             schema = self._catalog.schema(table)
             asked = sorted(ids)
@@ -478,13 +483,13 @@ class Push:
         user = self._caller.user_id
         conflict = Conflict(
             user_id=user,
-            entity=verdict.schema.name,
+            entity=verdict.schema.stable_name,
             row_id=verdict.row_id,
             device_id=self._caller.device_id,
             number=number,
             base=self._base_of(verdict),
             reason=verdict.reason or "",
-            rules=dict(verdict.rules),
+            rules=_by_column(verdict),
             state="open" if verdict.is_open else "settled",
         )
         self.conflict_ids[verdict.schema.name, verdict.row_id] = conflict.id
@@ -494,7 +499,7 @@ class Push:
                 user_id=user,
                 conflict_id=conflict.id,
                 resolution_type=",".join(sorted(set(verdict.rules.values())))[:50],
-                resolution_data={"rules": dict(verdict.rules), "number": number},
+                resolution_data={"rules": _by_column(verdict), "number": number},
                 auto_resolved=True,
                 timestamp=self._at,
             )
@@ -539,21 +544,26 @@ class Push:
         for verdict in self.verdicts:
             if verdict.reason is None and not verdict.later:
                 continue
-            told = {"table": verdict.schema.table, "id": spell_id(verdict.row_id)}
+            told = {"table": verdict.schema.relation, "id": spell_id(verdict.row_id)}
             if verdict.later:
-                later.setdefault(verdict.schema.table, []).append(told["id"])
+                later.setdefault(verdict.schema.relation, []).append(told["id"])
             if verdict.rejected:
                 rejected.append({**told, "code": verdict.reason, "retry": verdict.later})
             elif verdict.reason is not None:
                 found = self.conflict_ids.get((verdict.schema.name, verdict.row_id))
                 conflicts.append(
-                    {**told, "reason": verdict.reason, "fields": dict(verdict.rules), "open": verdict.is_open}
+                    {**told, "reason": verdict.reason, "fields": _by_column(verdict), "open": verdict.is_open}
                     | ({"conflict": str(found)} if found else {})
                 )
         for row in self.changes.too_large:
-            later.setdefault(row.schema.table, []).append(spell_id(row.row_id))
+            later.setdefault(row.schema.relation, []).append(spell_id(row.row_id))
             rejected.append(
-                {"table": row.schema.table, "id": spell_id(row.row_id), "code": "too_large", "retry": False}
+                {
+                    "table": row.schema.relation,
+                    "id": spell_id(row.row_id),
+                    "code": "too_large",
+                    "retry": False,
+                }
             )
         for table, ids in self.changes.unread.items():
             if ids:
@@ -585,6 +595,12 @@ def body_hash(tables: Mapping[str, TableChanges]) -> str:
 def replace_answer(receipt: PushReceipt, answer: dict[str, Any]) -> PushReceipt:
     """The receipt with its answer."""
     return receipt.model_copy(update={"answer": answer, "id": receipt.id or new_id()})
+
+
+def _by_column(verdict: Verdict) -> dict[str, str]:
+    """The rules by the fields' stable names: as devices know them, and as they are stored. "" stands for the row."""
+    fields = verdict.schema.by_name
+    return {fields[name].column if name in fields else name: rule for name, rule in verdict.rules.items()}
 
 
 def _final(verdict: Verdict, stored: Stored | None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def _last_changes(tx: Transaction, schema: EntitySchema, selection: Select
     after = min(bounds, default=None)
     while after is not None:
         changes = await tx.read_changes(after, limit=_PAGE)
-        last.update({change.row_id: change for change in changes if change.entity == schema.name})
+        last.update({change.row_id: change for change in changes if change.entity == schema.stable_name})
         after = changes[-1].number if len(changes) == _PAGE else None
     return last
 

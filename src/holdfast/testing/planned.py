@@ -13,10 +13,13 @@ from uuid import UUID
 
 from holdfast.engines.memory import MemoryEngine
 from holdfast.engines.port import (
+    CALM,
+    Applied,
     Batch,
     Body,
     BodyPage,
     Capability,
+    Control,
     Engine,
     GetPlan,
     GetTogetherPlan,
@@ -137,9 +140,23 @@ class WithoutPlans:
         """See the port."""
         await self._engine.ingest(scope, schema, rows)
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
         """See the port."""
-        await self._engine.apply(steps, revision=revision, checksum=checksum)
+        await self._engine.apply(steps, revision=revision, checksum=checksum, control=control)
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """See the port."""
+        await self._engine.revert(steps, revision=revision, control=control)
+
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """See the port."""
+        return await self._engine.refresh(schemas)
+
+    async def history(self) -> list[Applied]:
+        """See the port."""
+        return await self._engine.history()
 
     async def applied(self) -> dict[str, str]:
         """See the port."""

@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.accounts.entities import ENTITIES
 from holdfast.engines.memory import MemoryEngine
+from holdfast.engines.port import Control
 from holdfast.engines.postgres.review import review_sql
 from holdfast.errors import NotSupported, SchemaError
 from holdfast.migrations import migrate
@@ -19,7 +20,15 @@ from holdfast.model.catalog import Catalog
 from holdfast.model.diff import diff, first_steps
 from holdfast.model.pack import Pack
 from holdfast.model.schema import MEMBERS, FieldSchema
-from holdfast.model.steps import CreateEntity, CreatePlans, checksum, describe_step, replay, restore_step
+from holdfast.model.steps import (
+    CreateEntity,
+    CreatePlans,
+    Step,
+    checksum,
+    describe_step,
+    replay,
+    restore_step,
+)
 from holdfast.model.types import BooleanType
 from holdfast.packs.finance import PACK
 
@@ -72,14 +81,21 @@ def test_a_declaration_that_has_moved_on_is_told_field_by_field() -> None:
     assert isinstance(first, CreateEntity)
     extra = FieldSchema("seen", BooleanType())
     older = replace(first.schema, fields=(*first.schema.fields, extra))
-    revisions = [*others, Revision("finance_0001", "finance", "", (CreateEntity(older), *rest)), again]
+    rest = [step for step in (*rest, *again.steps) if not _is_of(step, first.schema.name)]
+    revisions = [*others, Revision("finance_0001", "finance", "", (CreateEntity(older), *rest))]
     with pytest.raises(SchemaError, match="seen is gone"):
         migrate.check_declared(revisions, CATALOG)
 
 
+def _is_of(step: Step, name: str) -> bool:
+    return isinstance(step, CreatePlans) and step.schema.name == name
+
+
 async def test_up_applies_what_is_pending_once() -> None:
     engine, told = MemoryEngine(), list[str]()
-    assert await migrate.up(engine, PACKS, CATALOG, progress=told.append) == [r.id for r in shipped()]
+    assert await migrate.up(engine, PACKS, CATALOG, control=Control(tell=told.append)) == [
+        r.id for r in shipped()
+    ]
     assert await migrate.up(engine, PACKS, CATALOG) == []
     assert len(told) == len(shipped())
     assert set(engine.data.tables) == {schema.name for schema in CATALOG}

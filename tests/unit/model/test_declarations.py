@@ -196,6 +196,12 @@ def test_sealed_fields_await_their_release() -> None:
         declare(field=Annotated[str, Sealed()])
 
 
+@pytest.mark.parametrize("policy", [Index("field"), Unique("field")])
+def test_a_sealed_field_has_a_blind_index_or_none(policy: Policy) -> None:
+    with pytest.raises(DeclarationError, match="no blind index"):
+        declare(Shared(), policy, field=(Annotated[str, Sealed()] | None, None))
+
+
 @pytest.mark.parametrize(
     ("field", "reason"),
     [

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Tombstone
-from holdfast.engines.port import HistoryKey, Marks, Stored
+from holdfast.engines.port import HistoryKey, Marks, Row, Stored
+from holdfast.model.conversions import convert
+from holdfast.model.schema import EntitySchema, FieldSchema
 
 Key = tuple[UUID, UUID]
 Grave = tuple[str, UUID]
@@ -14,11 +18,28 @@ Grave = tuple[str, UUID]
 
 
 class Table(dict[Key, Stored]):
-    """The rows of an entity by (tenant, id), and the same rows by tenant."""
+    """The rows of an entity by (tenant, id), and the same rows by tenant. A row is held by stable names; `fields` are those
+    that stand, so that code which does not know one of them leaves it as it was.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Iterable[FieldSchema] = ()) -> None:
         super().__init__()
+        self.fields = {field.column: field for field in fields}
+        self.aside: dict[str, dict[Key, Any]] = {}
+        """What columns that were set aside held."""
+        self.links: dict[tuple[str, str], tuple[FieldSchema, FieldSchema]] = {}
+        """Columns that are kept in step."""
         self._tenants: dict[UUID, dict[Key, Stored]] = {}
+
+    def held(self, schema: EntitySchema, row: Row, before: Row | None) -> Row:
+        """A row as it is held, when code that knows `schema` writes it over `before`."""
+        mine = {field.column: row[name] for name, field in schema.by_name.items()}
+        others = {column: field for column, field in self.fields.items() if column not in mine}
+        kept = before or {}
+        row = mine | {c: kept[c] if c in kept else unset(field) for c, field in others.items()}
+        for one, other in self.links.values():
+            _keep_in_step(mine, kept, row, one, other)
+        return row
 
     def of(self, tenant_id: UUID) -> dict[Key, Stored]:
         """A tenant's rows."""
@@ -50,6 +71,8 @@ class Data:
     old_values: dict[UUID, list[OldValue]] = field(default_factory=dict)
     tombstones: dict[UUID, dict[Grave, Tombstone]] = field(default_factory=dict)
     horizons: dict[UUID, int] = field(default_factory=dict)
+    aside: dict[str, Table] = field(default_factory=dict)
+    """Tables that were set aside, by the digest of their schema."""
     commits: int = 0
 
     def marks(self, tenant_id: UUID) -> Marks:
@@ -60,6 +83,28 @@ class Data:
         """Drop a tenant's log, history, tombstones and counter."""
         for store in (self.heads, self.horizons, self.changes, self.old_values, self.tombstones):
             store.pop(tenant_id, None)
+
+
+def _keep_in_step(mine: Row, before: Row, row: Row, one: FieldSchema, other: FieldSchema) -> None:
+    """Whichever of the two columns was written, the other one follows."""
+    for written, follows in ((one, other), (other, one)):
+        known = written.column in mine and follows.column not in mine
+        if known and (not before or before.get(written.column) != mine[written.column]):
+            row[follows.column] = convert(written.type, follows.type, mine[written.column])
+
+
+def read(schema: EntitySchema, stored: Stored) -> Stored:
+    """A held row as code that knows `schema` reads it."""
+    held = stored.row
+    if not schema.is_renamed and held.keys() == schema.by_name.keys():
+        return stored
+    fields = schema.by_name.values()
+    return Stored({f.name: held[f.column] if f.column in held else unset(f) for f in fields}, stored.salt)
+
+
+def unset(field: FieldSchema) -> Any:
+    """What a field is in a row that was written without it."""
+    return None if field.default is None else field.type.decode(field.default)
 
 
 def member(membership: Stored) -> tuple[UUID, UUID]:

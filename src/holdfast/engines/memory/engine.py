@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import astuple
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from holdfast.engines.memory.data import Data, Table, key_of
 from holdfast.engines.memory.reader import MemoryReader
+from holdfast.engines.memory.steps import carry_out
 from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.engines.port import (
+    CALM,
+    Applied,
     Capability,
+    Control,
     HistoryKey,
     Inspection,
     Limits,
@@ -24,7 +29,8 @@ from holdfast.engines.port import (
 )
 from holdfast.errors import Busy, MigrationsPending, NotSupported
 from holdfast.model.schema import EntitySchema
-from holdfast.model.steps import CreateEntity, Step
+from holdfast.model.steps import Step, replay
+from holdfast.model.widening import takes_the_same
 from holdfast.tenancy.isolation import Isolation
 from holdfast.tenancy.scope import Scope
 
@@ -46,7 +52,7 @@ class MemoryEngine:
         self.data = Data()
         self.schemas: dict[str, EntitySchema] = {}
         self.readers: set[MemoryReader] = set()
-        self._ledger: dict[str, str] = {}
+        self._ledger: dict[str, Applied] = {}
         self._medium = f"memory:{uuid4()}"
         self._locks: dict[UUID, asyncio.Lock] = {}
         self._lock_timeout = lock_timeout
@@ -90,31 +96,66 @@ class MemoryEngine:
     def table(self, schema: EntitySchema) -> Table:
         """The rows of an entity. Raises MigrationsPending for one that was never created."""
         try:
-            return self.data.tables[schema.name]
+            return self.data.tables[schema.stable_name]
         except KeyError:
             raise MigrationsPending(where=schema.name) from None
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
         """See the port."""
+        if revision in self._ledger:
+            return
+        began = datetime.now(UTC)
+        self._carry_out(steps, control)
+        now = datetime.now(UTC)
+        took = (now - began).total_seconds()
+        self._ledger[revision] = Applied(
+            revision, checksum, now, took, release=control.release, phase=control.phase
+        )
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """See the port."""
+        if revision in self._ledger:
+            self._carry_out(steps, control)
+            del self._ledger[revision]
+
+    def _carry_out(self, steps: Sequence[Step], control: Control) -> None:
         for step in steps:
-            if isinstance(step, CreateEntity):
-                self.data.tables.setdefault(step.schema.name, Table())
-                self.schemas[step.schema.name] = step.schema
-        self._ledger[revision] = checksum
+            carry_out(self.data, step, control)
+            self.schemas = replay((step,), self.schemas)
 
     async def applied(self) -> dict[str, str]:
         """See the port."""
-        return dict(self._ledger)
+        return {revision: entry.checksum for revision, entry in self._ledger.items()}
+
+    async def history(self) -> list[Applied]:
+        """See the port."""
+        return list(self._ledger.values())
+
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """Nothing here is generated."""
+        return []
 
     async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
-        """Tables that are missing, rows that refer to nothing."""
-        missing = [
-            f"{schema.name}: the table is missing"
-            for schema in schemas
-            if schema.name not in self.data.tables
-        ]
+        """Tables and columns that are missing or not declared."""
+        findings = [finding for schema in schemas for finding in self._compared(schema)]
         rows = sum(len(table) for table in self.data.tables.values())
-        return Inspection({"rows": rows}, tuple(missing))
+        return Inspection({"rows": rows}, tuple(findings))
+
+    def _compared(self, schema: EntitySchema) -> Iterator[str]:
+        table = self.data.tables.get(schema.stable_name)
+        if table is None:
+            yield f"{schema.name}: the table is missing"
+            return
+        declared = {field.column: field for field in schema.fields}
+        for column in declared.keys() - table.fields.keys():
+            yield f"{schema.name}: column {column} is missing"
+        for column in table.fields.keys() - declared.keys():
+            yield f"{schema.name}: column {column} is not declared"
+        for column in table.fields.keys() & declared.keys():
+            if not takes_the_same(table.fields[column], declared[column]):
+                yield f"{schema.name}: column {column} takes other values than declared"
 
     async def collect(self, tenant_id: UUID, horizon: int) -> int:
         """See the port."""

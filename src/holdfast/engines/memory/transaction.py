@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Tombstone
-from holdfast.engines.memory.data import Key, Table, member
+from holdfast.engines.memory.data import Key, Table, member, read
 from holdfast.engines.memory.order import after_key, matches, sort_key
 from holdfast.engines.port import Batch, Marks, Piece, Row, RowWrite, Selection, Stored
 from holdfast.errors import (
@@ -25,13 +25,12 @@ from holdfast.errors import (
 from holdfast.model.plain import render_row
 from holdfast.model.policies import Unique
 from holdfast.model.query import Query
-from holdfast.model.schema import MEMBERS, EntitySchema
+from holdfast.model.schema import MEMBERS, MEMBERSHIPS, EntitySchema
 from holdfast.tenancy.scope import Scope
 
 if TYPE_CHECKING:
     from holdfast.engines.memory.engine import MemoryEngine
 
-MEMBERSHIPS = "realm.memberships"
 _K = TypeVar("_K", OldValue, Tombstone)
 
 
@@ -106,7 +105,7 @@ class MemoryTransaction:
         found = [
             tombstone
             for tombstone in self._tombstones()
-            if tombstone.entity == schema.name and after < tombstone.number <= upto
+            if tombstone.entity == schema.stable_name and after < tombstone.number <= upto
         ]
         return sorted(filter(self._may_know, found), key=lambda tombstone: tombstone.number)[:limit]
 
@@ -152,7 +151,7 @@ class MemoryTransaction:
             raise HoldfastError("journaled rows are written by a flush alone", where=write.schema.name)
         key = self.key(write.schema, write.row_id)
         there = self._lookup(write.schema, key)
-        self._planned_on.setdefault((write.schema.name, key), write.if_version)
+        self._planned_on.setdefault((write.schema.stable_name, key), write.if_version)
         if write.if_version == 0 and there is not None:
             raise AlreadyExists(where=write.schema.name)
         if write.if_version != 0:
@@ -165,10 +164,14 @@ class MemoryTransaction:
 
     def put_row(self, schema: EntitySchema, key: Key, row: Row | None, salt: bytes) -> None:
         """Enter a row (None: delete) into the overlay."""
-        self._schemas[schema.name] = schema
+        name = schema.stable_name
+        self._schemas[name] = schema
+        held = None
         if row is not None:
             self._check_unique(schema, key, row)
-        self._overlay.setdefault(schema.name, {})[key] = None if row is None else Stored(row, salt)
+            before = self._lookup_name(name, key)
+            held = self._engine.table(schema).held(schema, row, before.row if before else None)
+        self._overlay.setdefault(name, {})[key] = None if held is None else Stored(held, salt)
 
     def insert(self, schema: EntitySchema, rows: Sequence[Row]) -> None:
         """Enter new rows of an entity without a log, however many they are."""
@@ -228,11 +231,12 @@ class MemoryTransaction:
 
     def _check_references(self, schema: EntitySchema) -> None:
         fields = [field for field in schema.fields if field.reference is not None]
-        for stored in self._overlay[schema.name].values():
+        for held in self._overlay[schema.stable_name].values():
+            row = None if held is None else read(schema, held).row
             for field in fields:
-                if stored is not None and stored.row[field.name] is not None:
+                if row is not None and row[field.name] is not None:
                     self._check_target(
-                        schema, field.name, field.reference.table if field.reference else "", stored.row
+                        schema, field.name, field.reference.table if field.reference else "", row
                     )
 
     def _check_target(self, schema: EntitySchema, field: str, table: str, row: Row) -> None:
@@ -280,7 +284,7 @@ class MemoryTransaction:
         for name in open_to_others:
             for key, stored in list(self._overlay[name].items()):
                 if stored is not None:
-                    self.put_row(self._schemas[name], key, stored.row, stored.salt)
+                    self._check_unique(self._schemas[name], key, read(self._schemas[name], stored).row)
 
     def _check_membership(self) -> None:
         """No row that stays refers to a member who goes."""
@@ -293,7 +297,7 @@ class MemoryTransaction:
                 if field.reference is None or field.reference.table != MEMBERS:
                     continue
                 for key, stored in self._engine.table(schema).items():
-                    if (key[0], stored.row[field.name]) in gone:
+                    if (key[0], stored.row[field.column]) in gone:
                         raise ReferenceMissing(where=f"{schema.name}.{field.name}")
 
     # -- visibility -----------------------------------------------------------------------------------------------
@@ -308,7 +312,8 @@ class MemoryTransaction:
 
     def _lookup(self, schema: EntitySchema, key: Key) -> Stored | None:
         self._engine.table(schema)
-        return self._lookup_name(schema.name, key)
+        held = self._lookup_name(schema.stable_name, key)
+        return None if held is None else read(schema, held)
 
     def _lookup_name(self, name: str, key: Key) -> Stored | None:
         overlay = self._overlay.get(name, {})
@@ -316,19 +321,19 @@ class MemoryTransaction:
 
     def _all(self, schema: EntitySchema) -> Iterator[tuple[Key, Stored]]:
         """The rows of this scope's tenant as they will stand."""
-        overlay = self._overlay.get(schema.name, {})
+        overlay = self._overlay.get(schema.stable_name, {})
         tenant = self._scope.tenant_id
         for key, stored in self._engine.table(schema).of(tenant).items():
             if key not in overlay:
-                yield key, stored
+                yield key, read(schema, stored)
         for key, new in overlay.items():
             if new is not None and key[0] == tenant:
-                yield key, new
+                yield key, read(schema, new)
 
 
 def _of_rows(schema: EntitySchema, row_ids: Collection[UUID], known: Sequence[_K]) -> list[_K]:
     wanted = set(row_ids)
-    return [one for one in known if one.row_id in wanted and one.entity == schema.name]
+    return [one for one in known if one.row_id in wanted and one.entity == schema.stable_name]
 
 
 def _unique_values(rule: Unique, row: Row) -> tuple[Any, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.resources import files
 
 from holdfast.engines.postgres._names import (
@@ -17,11 +18,14 @@ from holdfast.engines.postgres._names import (
 from holdfast.engines.postgres._plans import plan_functions, plan_signatures
 from holdfast.model.policies import Unique
 from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
-from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, DropPlans, Step
-from holdfast.model.types import ChoiceType, IntegerType
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, DropPlans
+from holdfast.model.types import ChoiceType, DecimalType, IntegerType, TextType
 
 TENANT_POLICY = f"tenant_id = (select current_setting('{TENANT}'))::uuid"
 """Fails loudly without a context, is an InitPlan, and can be proved by third parties."""
+
+Making = CreateLog | CreateTombstones | CreateEntity | CreatePlans | DropPlans
+"""Steps that touch nothing that others use."""
 
 LOG_TABLES = ("tenant_heads", "changes", "field_history")
 TOMBSTONES = "tombstones"
@@ -43,8 +47,8 @@ def log_owner_policy() -> str:
     return f"{LOG_OWNER_COLUMN} is null or {owner_policy(LOG_OWNER_COLUMN)}"
 
 
-def statements(step: Step, roles: Roles) -> list[str]:
-    """What carries `step` out, in order."""
+def statements(step: Making, roles: Roles) -> list[str]:
+    """What carries out a step that makes something new, in order."""
     match step:
         case CreateLog():
             return _log(roles)
@@ -73,7 +77,7 @@ def _file(name: str, roles: Roles) -> str:
 def _log(roles: Roles) -> list[str]:
     text = _file("sql/log.sql", roles)
     wall = [s for table in LOG_TABLES for s in _wall(f"holdfast.{table}", table, roles, owner=None)]
-    wall += _restrict("holdfast.field_history", "field_history_owner", roles, log_owner_policy())
+    wall += restrict("holdfast.field_history", "field_history_owner", roles, log_owner_policy())
     return [text, *wall, *(_guard(f"holdfast.{table}") for table in LOG_TABLES)]
 
 
@@ -82,7 +86,7 @@ def _tombstones(roles: Roles) -> list[str]:
     return [
         _file("sql/tombstones.sql", roles),
         *_wall(table, TOMBSTONES, roles, owner=None),
-        *_restrict(table, f"{TOMBSTONES}_owner", roles, log_owner_policy()),
+        *restrict(table, f"{TOMBSTONES}_owner", roles, log_owner_policy()),
         _guard(table),
     ]
 
@@ -100,7 +104,7 @@ def _entity(schema: EntitySchema, roles: Roles) -> list[str]:
     made = [f"create schema if not exists {quoted(schema.pack)}", create_table(schema), *_indexes(schema)]
     if realm:
         return [*made, *_realm_grants(schema, roles)]
-    made += _wall(table_name(schema), schema.table, roles, owner=schema.owner)
+    made += _wall(table_name(schema), schema.relation, roles, owner=owner_column(schema))
     made += _grants(schema, roles)
     if schema.journaled:
         made.append(_guard(table_name(schema)))
@@ -122,8 +126,13 @@ def create_table(schema: EntitySchema) -> str:
     return f"create table if not exists {table_name(schema)} (\n  " + ",\n  ".join(lines) + "\n)"
 
 
+def owner_column(schema: EntitySchema) -> str | None:
+    """The column that names a row's owner."""
+    return schema.by_name[schema.owner].column if schema.owner else None
+
+
 def _column(field: FieldSchema) -> str:
-    name = quoted(field.name)
+    name = quoted(field.column)
     text = f"{name} {sql_type(field.type)}" + ("" if field.nullable else " not null")
     check = field_check(field)
     return text if check is None else f"{text} check ({check})"
@@ -131,7 +140,7 @@ def _column(field: FieldSchema) -> str:
 
 def field_check(field: FieldSchema) -> str | None:
     """What a column's values must meet, beyond their type."""
-    name = quoted(field.name)
+    name = quoted(field.column)
     match field.type:
         case ChoiceType(values=values):
             return f"{name} in ({', '.join(map(literal, values))})"
@@ -141,25 +150,53 @@ def field_check(field: FieldSchema) -> str | None:
             return None
 
 
+def field_limit(field: FieldSchema) -> str | None:
+    """What a column's type holds of its own, as a condition: for a column that is wider than the field has become."""
+    name = quoted(field.column)
+    match field.type:
+        case TextType(max_length=int(length)):
+            return f"char_length({name}) <= {length}"
+        case DecimalType(precision=precision, scale=scale):
+            return f"abs({name}) < 1e{precision - scale}"
+        case _:
+            return None
+
+
+def limit_name(table: str, field: FieldSchema) -> str | None:
+    """The name of the constraint that holds that condition."""
+    limit = field_limit(field)
+    return None if limit is None else marked_name(table, field.column, "limit", limit)
+
+
+def marked_name(table: str, column: str, kind: str, of: str) -> str:
+    """A constraint's name, which tells what it holds from what an earlier one of this column held."""
+    mark = hashlib.sha256(of.encode()).hexdigest()[:6]
+    return constraint_name(table.split(".")[1], (column, mark), kind)
+
+
 def _reference(schema: EntitySchema, field: FieldSchema) -> str | None:
     if field.reference is None:
         return None
-    name = constraint_name(schema, (field.name,), "fkey")
+    realm = schema.visibility == "realm"
+    return reference_clause(schema.relation, field.column, field.reference.table, realm=realm)
+
+
+def reference_clause(relation: str, column: str, target: str, *, realm: bool) -> str:
+    """The foreign key of a reference."""
+    name = constraint_name(relation, (column,), "fkey")
     deferred = "deferrable initially deferred"
-    if field.reference.table == MEMBERS:
-        target = "realm.memberships (tenant_id, user_id)"
+    if target == MEMBERS:
+        to = "realm.memberships (tenant_id, user_id)"
     else:
-        pack, table = field.reference.table.split(".")
-        target = f"{quoted(pack)}.{quoted(table)} " + (
-            "(id)" if schema.visibility == "realm" else "(tenant_id, id)"
-        )
-    own = quoted(field.name) if schema.visibility == "realm" else f"tenant_id, {quoted(field.name)}"
-    return f"constraint {quoted(name)} foreign key ({own}) references {target} on delete no action {deferred}"
+        pack, table = target.split(".")
+        to = f"{quoted(pack)}.{quoted(table)} " + ("(id)" if realm else "(tenant_id, id)")
+    own = quoted(column) if realm else f"tenant_id, {quoted(column)}"
+    return f"constraint {quoted(name)} foreign key ({own}) references {to} on delete no action {deferred}"
 
 
-def constraint_name(schema: EntitySchema, fields: tuple[str, ...], kind: str) -> str:
+def constraint_name(relation: str, columns: tuple[str, ...], kind: str) -> str:
     """A constraint's or index's name, within PostgreSQL's 63 bytes; the error translation recognises it."""
-    return f"{schema.table[:30]}_{'_'.join(fields)}"[: 62 - len(kind)] + f"_{kind}"
+    return f"{relation[:30]}_{'_'.join(columns)}"[: 62 - len(kind)] + f"_{kind}"
 
 
 def _lead(schema: EntitySchema, fields: tuple[str, ...]) -> str:
@@ -168,42 +205,29 @@ def _lead(schema: EntitySchema, fields: tuple[str, ...]) -> str:
 
 
 def _unique(schema: EntitySchema, rule: Unique) -> str:
-    return f"constraint {quoted(unique_name(schema, rule))} unique ({_lead(schema, rule.fields)})"
+    return f"constraint {quoted(unique_name(schema, rule))} unique ({_lead(schema, schema.columns(rule.fields))})"
 
 
 def unique_name(schema: EntitySchema, rule: Unique) -> str:
     """The name of a unique rule's constraint or index."""
-    return constraint_name(schema, (*rule.fields, *((rule.when,) if rule.when else ())), "key")
+    named = schema.columns((*rule.fields, *((rule.when,) if rule.when else ())))
+    return constraint_name(schema.relation, named, "key")
 
 
-def index_name(schema: EntitySchema, fields: tuple[str, ...]) -> str:
-    """The name of an index."""
-    return constraint_name(schema, fields, "idx")
-
-
-def wanted_indexes(schema: EntitySchema) -> list[tuple[str, ...]]:
-    """The columns of each index behind the tenant: declared ones, references, and the order of creation."""
-    wanted: list[tuple[str, ...]] = []
-    if schema.visibility != "realm":
-        wanted.append(("created_at", "id"))
-    declared = [rule.fields for rule in schema.indexes]
-    references = [(field.name,) for field in schema.fields if field.reference is not None]
-    unique = [rule.fields for rule in schema.uniques if rule.when is None]
-    for fields in (*declared, *references):
-        if not any(other[: len(fields)] == fields and other != fields for other in (*declared, *unique)):
-            wanted.append((*fields, "id"))
-    return list(dict.fromkeys(wanted))
+def index_name(schema: EntitySchema, columns: tuple[str, ...]) -> str:
+    """The name of an index; `columns` with the id that ends them."""
+    return constraint_name(schema.relation, columns[:-1], "idx")
 
 
 def _indexes(schema: EntitySchema) -> list[str]:
     made = [
-        f"create index if not exists {quoted(index_name(schema, fields[:-1]))} "
-        f"on {table_name(schema)} ({_lead(schema, fields)})"
-        for fields in wanted_indexes(schema)
+        f"create index if not exists {quoted(index_name(schema, columns))} "
+        f"on {table_name(schema)} ({_lead(schema, columns)})"
+        for columns in schema.index_columns
     ]
     made += [
         f"create unique index if not exists {quoted(unique_name(schema, rule))} "
-        f"on {table_name(schema)} ({_lead(schema, rule.fields)}) where {quoted(rule.when)}"
+        f"on {table_name(schema)} ({_lead(schema, schema.columns(rule.fields))}) where {quoted(schema.by_name[rule.when].column)}"
         for rule in schema.uniques
         if rule.when is not None
     ]
@@ -219,14 +243,15 @@ def _wall(table: str, stem: str, roles: Roles, *, owner: str | None) -> list[str
         f"alter table {table} force row level security",
         f"drop policy if exists {name} on {table}",
         f"create policy {name} on {table} for all to {to} using ({TENANT_POLICY}) with check ({TENANT_POLICY})",
-        *_restrict(table, f"{stem}_floor", roles, TENANT_POLICY),
+        *restrict(table, f"{stem}_floor", roles, TENANT_POLICY),
     ]
     if owner is not None:
-        made += _restrict(table, f"{stem}_owner", roles, owner_policy(owner))
+        made += restrict(table, f"{stem}_owner", roles, owner_policy(owner))
     return made
 
 
-def _restrict(table: str, policy: str, roles: Roles, condition: str) -> list[str]:
+def restrict(table: str, policy: str, roles: Roles, condition: str) -> list[str]:
+    """A RESTRICTIVE policy for the logins that reach rows, in the place of one of its name."""
     to = f"{quoted(roles.runtime)}, {quoted(roles.maintenance)}"
     checks = f"using ({condition}) with check ({condition})"
     return [

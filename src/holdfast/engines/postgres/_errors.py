@@ -92,7 +92,7 @@ def _unique(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Holdfa
     name = getattr(error, "constraint_name", None) or ""
     if schema is None:
         return AlreadyExists()
-    if name == f"{schema.table}_pkey":
+    if name == f"{schema.relation}_pkey":
         return AlreadyExists(where=schema.name)
     if getattr(error, "schema_name", None) != schema.pack:
         return HoldfastError("a key of another table is taken", where=name or None)

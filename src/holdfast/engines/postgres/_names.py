@@ -40,12 +40,12 @@ def literal(text: str) -> str:
 
 def table_name(schema: EntitySchema) -> str:
     """The table, qualified."""
-    return f"{quoted(schema.pack)}.{quoted(schema.table)}"
+    return f"{quoted(schema.pack)}.{quoted(schema.relation)}"
 
 
 def plan_name(schema: EntitySchema, verb: str) -> str:
     """A generated function, qualified; its suffix changes with the schema."""
-    return f"{quoted(schema.pack)}.{quoted(f'{verb}_{schema.table}_{schema.digest}')}"
+    return f"{quoted(schema.pack)}.{quoted(f'{verb}_{schema.relation}_{schema.digest}')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,8 @@ def row_json(schema: EntitySchema, alias: str) -> str:
 
 def _piece(schema: EntitySchema, name: str, alias: str) -> str:
     field = schema.by_name[name]
-    column = f"{alias}.{quoted(name)}"
-    expression = json_text(field.type, column) if field.nullable else _present(field.type, column)
+    column = f"{alias}.{quoted(field.column)}"
+    # A reference that newer code declares no more is empty in rows which that code makes.
+    absent = field.nullable or field.reference is not None
+    expression = json_text(field.type, column) if absent else _present(field.type, column)
     return f"({expression})"

@@ -52,6 +52,8 @@ _ENTER_FLUSH = f"perform set_config('{TENANT}', substr(ctx, 1, 36), true), set_c
 
 def plan_functions(schema: EntitySchema) -> list[str]:
     """The statements that make the functions of `schema`; writes only where rows are journaled."""
+    if schema.visibility == "realm":
+        return []
     functions = [_get(schema), _list(schema)]
     if schema.journaled:
         functions += [_create(schema), _update(schema), _delete(schema)]
@@ -60,6 +62,8 @@ def plan_functions(schema: EntitySchema) -> list[str]:
 
 def plan_signatures(schema: EntitySchema) -> list[str]:
     """The functions' names with their argument types."""
+    if schema.visibility == "realm":
+        return []
     verbs = list(VERBS) if schema.journaled else ["get", "list"]
     return [f"{plan_name(schema, verb)}({VERBS[verb]})" for verb in verbs]
 
@@ -85,7 +89,7 @@ def _list(schema: EntitySchema) -> str:
     mine = ""
     if schema.owner is not None:
         mine = (
-            f" and (substr(ctx, 38) = '*' or r.{quoted(schema.owner)} = nullif(substr(ctx, 38), '*')::uuid)"
+            f" and (substr(ctx, 38) = '*' or r.{quoted(_owner(schema))} = nullif(substr(ctx, 38), '*')::uuid)"
         )
     body = f"""  {_ENTER}
   select string_agg(p.j, ',') filter (where p.n <= page),
@@ -101,11 +105,11 @@ def _list(schema: EntitySchema) -> str:
 
 
 def _create(schema: EntitySchema) -> str:
-    names = [field.name for field in schema.fields]
+    names = [field.column for field in schema.fields]
     columns = "".join(f", {quoted(name)}" for name in names)
     values = "".join(f", v.{quoted(name)}" for name in names)
     record = (
-        ", ".join(f"{quoted(field.name)} {record_type(field.type)}" for field in schema.fields)
+        ", ".join(f"{quoted(field.column)} {record_type(field.type)}" for field in schema.fields)
         or "nothing text"
     )
     fields = ", ".join(literal(name) for name in sorted(names))
@@ -127,7 +131,7 @@ def _create(schema: EntitySchema) -> str:
      where m.u = who order by e.ord;
   end loop;
   insert into holdfast.changes ({_CHANGE_COLUMNS})
-  select t, h - k + e.ord, h, {FORMAT}, {literal(schema.name)}, m.id, 'c', array[{fields}]::text[], 1, m.a, m.d, m.at, m.c
+  select t, h - k + e.ord, h, {FORMAT}, {literal(schema.stable_name)}, m.id, 'c', array[{fields}]::text[], 1, m.a, m.d, m.at, m.c
     from jsonb_array_elements(ops) with ordinality e(o, ord),
          jsonb_to_record(e.o) as m(id uuid, a uuid, d text, at timestamptz, c bytea);
   return h;
@@ -164,7 +168,7 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str, end: str = ""
       perform set_config('{USER}', who, true);
     end if;
     number := null; version := null; body := null;
-    select {_columns(schema)} into cur from {table_name(schema)} r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select {_columns(schema, "r")} into {_columns(schema, "cur")} from {table_name(schema)} r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -185,45 +189,39 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str, end: str = ""
     return _function(name, "ctx text, ops jsonb", _LOOP_RETURNS, "volatile", header, body)
 
 
-def _columns(schema: EntitySchema) -> str:
-    return ", ".join(f"r.{quoted(name)}" for name in column_order(schema))
+def _columns(schema: EntitySchema, alias: str) -> str:
+    """The columns by name, on both sides of an assignment: by position, a column that is added or set aside between two
+    versions of the code would shift the others.
+    """
+    own = ["id", "version", "created_at", "updated_at", *(["commit_salt"] if schema.journaled else [])]
+    return ", ".join(f"{alias}.{quoted(name)}" for name in (*own, *(f.column for f in schema.fields)))
 
 
-def column_order(schema: EntitySchema) -> list[str]:
-    """A table's columns in the order in which they are made."""
-    first = [] if schema.visibility == "realm" else ["tenant_id"]
-    salt = ["commit_salt"] if schema.journaled else []
-    return [
-        *first,
-        "id",
-        "version",
-        "created_at",
-        "updated_at",
-        *salt,
-        *(field.name for field in schema.fields),
-    ]
+def _owner(schema: EntitySchema) -> str:
+    """The column that names a row's owner."""
+    return schema.by_name[schema.owner].column if schema.owner else ""
 
 
 def _logged(op: str, fields: str, version: str, commitment: str, schema: EntitySchema) -> str:
     """Append the change to the log that goes in at the end, when the flush's last number is known."""
-    return f"""log := log || row(t, h, h, {FORMAT}, {literal(schema.name)}, cur.id, {literal(op)}, {fields}, {version},
+    return f"""log := log || row(t, h, h, {FORMAT}, {literal(schema.stable_name)}, cur.id, {literal(op)}, {fields}, {version},
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, {commitment})::holdfast.changes;"""
 
 
 def _history(schema: EntitySchema, condition: str, extra: str = "") -> str:
     """Enter old values; JSON text in UTF-8."""
     values = ", ".join(
-        f"({literal(field.name)}, {json_text(field.type, f'cur.{quoted(field.name)}')})"
+        f"({literal(field.column)}, {json_text(field.type, f'cur.{quoted(field.column)}')})"
         for field in schema.fields
     )
-    owner = f"cur.{quoted(schema.owner)}" if schema.owner else "null::uuid"
+    owner = f"cur.{quoted(_owner(schema))}" if schema.owner else "null::uuid"
     return f"""insert into holdfast.field_history (tenant_id, entity, row_id, number, field, value, owner_id)
-      select t, {literal(schema.name)}, cur.id, h, x.f, convert_to(x.j, 'UTF8'), {owner}
+      select t, {literal(schema.stable_name)}, cur.id, h, x.f, convert_to(x.j, 'UTF8'), {owner}
         from (values {values}{extra}) x(f, j) where {condition};"""
 
 
 def _update(schema: EntitySchema) -> str:
-    names = sorted(field.name for field in schema.fields)
+    names = sorted(field.column for field in schema.fields)
     compare = ", ".join(
         f"case when nw.{quoted(n)} is distinct from cur.{quoted(n)} then {literal(n)} end" for n in names
     )
@@ -254,7 +252,7 @@ def _update(schema: EntitySchema) -> str:
 
 def _delete(schema: EntitySchema) -> str:
     salt = f", ({literal(SALT_FIELD)}, '\"' || encode(cur.commit_salt, 'base64') || '\"')"
-    owner = f"cur.{quoted(schema.owner)}" if schema.owner else "null::uuid"
+    owner = f"cur.{quoted(_owner(schema))}" if schema.owner else "null::uuid"
     act = f"""    h := h + 1;
     delete from {table_name(schema)} r where r.tenant_id = t and r.id = cur.id;
     {_history(schema, "x.j <> 'null'", salt)}
@@ -270,7 +268,7 @@ def _delete(schema: EntitySchema) -> str:
     # For the whole tenant: an id may have had another owner in an earlier life, whose tombstone this one replaces.
     end = f"""    perform set_config('{USER}', '{EVERYONE}', true);
     insert into holdfast.tombstones (tenant_id, entity, row_id, number, owner_id, device)
-    select t, {literal(schema.name)}, g.row_id, g.number, g.owner_id, g.device
+    select t, {literal(schema.stable_name)}, g.row_id, g.number, g.owner_id, g.device
       from unnest(dead, numbers, owners, devices) as g(row_id, number, owner_id, device)
         on conflict (tenant_id, entity, row_id)
         do update set number = excluded.number, owner_id = excluded.owner_id, device = excluded.device;

@@ -13,8 +13,8 @@ import orjson
 from holdfast.engines.port import Row, RowWrite
 from holdfast.engines.postgres._names import quoted, record_type, sql_type, table_name
 from holdfast.model.query import Op, Query
-from holdfast.model.schema import EntitySchema
-from holdfast.model.types import BytesType, DateType, InstantType, JsonType
+from holdfast.model.schema import EntitySchema, FieldSchema
+from holdfast.model.types import BytesType, DateType, DecimalType, InstantType, JsonType, TextType
 
 _IF_VERSION = "if__version"
 """The version that a write replaces, beside the fields in its JSON: no field has two _ in a row."""
@@ -28,7 +28,7 @@ class Texts:
         realm = schema.visibility == "realm"
         self.schema = schema
         self.table = table_name(schema)
-        self.columns = ", ".join(f"r.{quoted(name)}" for name in schema.by_name)
+        self.columns = ", ".join(selected(field, "r") for field in schema.by_name.values())
         self._salt = ", r.commit_salt" if schema.journaled else ""
         self._mine = "" if realm else " and r.tenant_id = $2"
         self._tenant = ("", "") if realm else ("tenant_id, ", "$2, ")
@@ -48,7 +48,7 @@ class Texts:
     @property
     def insert(self) -> str:
         """New rows from JSON ($1)."""
-        names = [*self.schema.by_name, *(["commit_salt"] if self.schema.journaled else [])]
+        names = [*self.schema.by_column, *(["commit_salt"] if self.schema.journaled else [])]
         into = ", ".join(map(quoted, names))
         values = ", ".join(f"w.{quoted(name)}" for name in names)
         return (
@@ -61,7 +61,7 @@ class Texts:
         """Whole rows from JSON ($1), each only at the version that `if_version` names."""
         assign = ", ".join(
             f"{quoted(name)} = w.{quoted(name)}"
-            for name in self.schema.by_name
+            for name in self.schema.by_column
             if name not in {"id", "created_at"}
         )
         return (
@@ -78,8 +78,23 @@ class Texts:
         )
 
     def _record(self) -> str:
-        columns = [f"{quoted(name)} {record_type(field.type)}" for name, field in self.schema.by_name.items()]
+        columns = [
+            f"{quoted(name)} {record_type(field.type)}" for name, field in self.schema.by_column.items()
+        ]
         return ", ".join([*columns, "commit_salt bytea", f"{_IF_VERSION} bigint"])
+
+
+def selected(field: FieldSchema, alias: str) -> str:
+    """A field in a SELECT list, under its name. Without the column's length or precision: a statement that is prepared
+    outlives their widening.
+    """
+    column = f"{alias}.{quoted(field.column)}"
+    match field.type:
+        case TextType(max_length=int()):
+            column += "::text"
+        case DecimalType():
+            column = f"(+{column})"
+    return f"{column} as {quoted(field.name)}"
 
 
 def texts_of(schema: EntitySchema, cache: dict[str, Texts]) -> Texts:
@@ -92,7 +107,9 @@ def texts_of(schema: EntitySchema, cache: dict[str, Texts]) -> Texts:
 
 def select_together(schemas: Sequence[EntitySchema]) -> str:
     """One row of each of these realm tables by id ($1, $2 …), side by side; NULLs where there is none."""
-    columns = [f"r{n}.{quoted(name)}" for n, schema in enumerate(schemas) for name in schema.by_name]
+    columns = [
+        selected(field, f"r{n}") for n, schema in enumerate(schemas) for field in schema.by_name.values()
+    ]
     joins = [f"left join {table_name(schema)} r{n} on r{n}.id = ${n + 1}" for n, schema in enumerate(schemas)]
     return f"select {', '.join(columns)} from (values (1)) one {' '.join(joins)}"
 
@@ -126,7 +143,7 @@ def select(query: Query, tenant: Any) -> tuple[str, list[Any]]:
 
     clauses = [] if schema.visibility == "realm" else [f"r.tenant_id = {bind('id', tenant)}"]
     for condition in query.where:
-        column = f"r.{quoted(condition.field)}"
+        column = f"r.{quoted(schema.by_name[condition.field].column)}"
         if condition.op is Op.IN:
             clauses.append(f"{column} = any({bind(condition.field, list(condition.value), '[]')})")
         elif condition.value is None:
@@ -136,7 +153,7 @@ def select(query: Query, tenant: Any) -> tuple[str, list[Any]]:
     if query.after is not None:
         clauses.append(_after(query, bind))
     where = " and ".join(clauses) or "true"
-    columns = ", ".join(f"r.{quoted(name)}" for name in schema.by_name)
+    columns = ", ".join(selected(field, "r") for field in schema.by_name.values())
     return (
         f"select {columns} from {table_name(schema)} r where {where} {_order(query)} limit {query.limit}",
         arguments,
@@ -149,7 +166,7 @@ def _order(query: Query) -> str:
         return f"order by r.id {way}"
     field = query.schema.by_name[query.sort]
     placed = f" nulls {nulls}" if field.nullable else ""
-    return f"order by r.{quoted(query.sort)} {way}{placed}, r.id {way}"
+    return f"order by r.{quoted(field.column)} {way}{placed}, r.id {way}"
 
 
 def _after(query: Query, bind: Any) -> str:
@@ -158,7 +175,7 @@ def _after(query: Query, bind: Any) -> str:
     row_id = bind("id", key.row_id)
     if query.sort == "id":
         return f"r.id {sign} {row_id}"
-    column = f"r.{quoted(query.sort)}"
+    column = f"r.{quoted(query.schema.by_name[query.sort].column)}"
     if key.value is None:
         tie = f"({column} is null and r.id {sign} {row_id})"
         return tie if query.descending else f"({column} is not null or {tie})"
@@ -176,16 +193,17 @@ def _row_json(write: RowWrite) -> dict[str, Any]:
     head: dict[str, Any] = {"id": str(write.row_id), _IF_VERSION: write.if_version}
     if write.row is None:
         return head
-    known = write.plain
-    plain = fields_json(write.schema, write.row) if known is None or write.schema.has_bytes else known
+    plain = write.plain
+    if plain is None or not write.schema.stores_plain:
+        plain = fields_json(write.schema, write.row)
     return {**plain, **head, "commit_salt": "\\x" + write.salt.hex()}
 
 
 def fields_json(schema: EntitySchema, values: Row | dict[str, Any]) -> dict[str, Any]:
-    """Values as PostgreSQL reads them out of JSON: their plain form, except that bytes are in its hexadecimal."""
+    """Values as PostgreSQL reads them out of JSON, by column: their plain form, except that bytes are in its hexadecimal."""
     fields = schema.by_name
     return {
-        name: None
+        fields[name].column: None
         if value is None
         else "\\x" + value.hex()
         if isinstance(fields[name].type, BytesType)

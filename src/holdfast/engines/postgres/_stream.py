@@ -163,7 +163,7 @@ def text_of(scope: Scope, selection: Selection) -> str:
     source = f"{table_name(schema)} r"
     where = [f"r.tenant_id = {_uuid(scope.tenant_id)}"]
     if schema.owner is not None and scope.user_id is not None and not scope.whole_tenant:
-        where.append(f"r.{quoted(schema.owner)} = {_uuid(scope.user_id)}")
+        where.append(f"r.{quoted(schema.by_name[schema.owner].column)} = {_uuid(scope.user_id)}")
     if selection.start is not None:
         where.append(f"r.id > {_uuid(selection.start)}")
     if selection.differing:
@@ -205,7 +205,7 @@ def _untouched(scope: Scope, schema: EntitySchema, number: int) -> str:
 
 
 def _logged(alias: str, scope: Scope, schema: EntitySchema) -> str:
-    return f"{alias}.tenant_id = {_uuid(scope.tenant_id)} and {alias}.entity = {literal(schema.name)}"
+    return f"{alias}.tenant_id = {_uuid(scope.tenant_id)} and {alias}.entity = {literal(schema.stable_name)}"
 
 
 def _uuid(value: UUID) -> str:

@@ -33,9 +33,9 @@ def wire_row(schema: EntitySchema, alias: str) -> str:
     columns: list[str] = []
     parts: list[str] = []
     for index, field in enumerate(schema.wire_fields):
-        parts.append(literal(("{" if index == 0 else ",") + f'"{field.name}":'))
+        parts.append(literal(("{" if index == 0 else ",") + f'"{field.column}":'))
         if isinstance(field.type, JsonType):
-            columns += [" || ".join(parts), f"{alias}.{quoted(field.name)}"]
+            columns += [" || ".join(parts), f"{alias}.{quoted(field.column)}"]
             parts = []
         else:
             parts.append(f"({_value(field, alias)})")
@@ -63,7 +63,7 @@ def _spelt(document: bytes) -> bytes:
 
 def differs(field: FieldSchema, alias: str) -> str:
     """Whether a column holds something that a device does not assume of a field which it has just learnt of."""
-    column = f"{alias}.{quoted(field.name)}"
+    column = f"{alias}.{quoted(field.column)}"
     match field.type.kind:
         case "text" | "choice":
             condition = f"{column} <> ''"
@@ -81,11 +81,12 @@ def differs(field: FieldSchema, alias: str) -> str:
 
 
 def _value(field: FieldSchema, alias: str) -> str:
-    column = f"{alias}.{quoted(field.name)}"
+    column = f"{alias}.{quoted(field.column)}"
     text = _text(field.type, column)
     if text is None:
         return json_text(field.type, column)
-    return f"coalesce({text}, 'null')" if field.nullable else text
+    absent = field.nullable or field.reference is not None
+    return f"coalesce({text}, 'null')" if absent else text
 
 
 def _text(kind: FieldType, column: str) -> str | None:

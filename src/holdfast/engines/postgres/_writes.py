@@ -26,15 +26,16 @@ def write_json(planned: PlannedWrite) -> dict[str, Any]:
     }
     if write.op is Operation.DELETE:
         return {**element, "if": write.if_version}
-    plain = encode_fields(write.schema, write.values) if write.plain is None else write.plain
-    hashes = {name: value_hash(value) for name, value in plain.items()}
-    element["v"] = fields_json(write.schema, dict(write.values)) if write.schema.has_bytes else plain
+    schema = write.schema
+    plain = encode_fields(schema, write.values) if write.plain is None else write.plain
+    hashes = {schema.by_name[name].column: value_hash(value) for name, value in plain.items()}
+    element["v"] = plain if schema.stores_plain else fields_json(schema, dict(write.values))
     if write.op is Operation.CREATE:
         element["s"] = "\\x" + write.salt.hex()
         element["c"] = "\\x" + commitment(write.salt, 1, hashes).hex()
     else:
         element["if"] = write.if_version
-        element["h"] = {name: digest.hex() for name, digest in hashes.items()}
+        element["h"] = {column: digest.hex() for column, digest in hashes.items()}
     return element
 
 

@@ -15,9 +15,12 @@ import orjson
 
 from holdfast.engines.admission import SHARE
 from holdfast.engines.port import (
+    CALM,
+    Applied,
     Body,
     BodyPage,
     Capability,
+    Control,
     GetPlan,
     GetTogetherPlan,
     HistoryKey,
@@ -34,10 +37,12 @@ from holdfast.engines.port import (
     WritePlan,
 )
 from holdfast.engines.postgres import pruning
-from holdfast.engines.postgres._ddl import ledger, statements
+from holdfast.engines.postgres._ddl import ledger
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
+from holdfast.engines.postgres._migrator import DOWN, Migrator, one_migrator
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
+from holdfast.engines.postgres._refresh import refresh_plans
 from holdfast.engines.postgres._statements import (
     Texts,
     rows_json,
@@ -48,6 +53,7 @@ from holdfast.engines.postgres._statements import (
 from holdfast.engines.postgres._writes import outcomes_of, write_json
 from holdfast.engines.postgres.pool import Pool
 from holdfast.engines.postgres.provision import Logins
+from holdfast.engines.postgres.review import sql_lines
 from holdfast.engines.postgres.transaction import PostgresTransaction, user_context
 from holdfast.errors import ConfigurationError, Forbidden, NotSupported, SchemaError, Unavailable
 from holdfast.model.schema import EntitySchema
@@ -290,10 +296,40 @@ class PostgresEngine:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=5)
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
-        """See the port. One transaction, so that a revision is there or not."""
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
+        """See the port. What makes new things is one transaction; what changes others goes step by step, and can go on."""
+        async with self._as_migrator() as connection:
+            if await _is_applied(connection, revision):
+                return
+            await Migrator(connection, self._logins.roles, revision, control).run(steps)
+            await connection.execute(
+                "insert into holdfast.revisions (revision, checksum) values ($1, $2)", revision, checksum
+            )
+
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """See the port."""
+        async with self._as_migrator() as connection:
+            if not await _is_applied(connection, revision):
+                return
+            key = revision + DOWN
+            await Migrator(connection, self._logins.roles, key, control).run(steps)
+            async with connection.transaction():
+                await connection.execute("delete from holdfast.revisions where revision = $1", revision)
+                await connection.execute(
+                    "delete from holdfast.revision_steps where revision = any($1::text[])", [revision, key]
+                )
+
+    @asynccontextmanager
+    async def _as_migrator(self) -> AsyncIterator[asyncpg.Connection]:
+        """The owner's connection, alone among migrators, with the ledger."""
         try:
-            await self._apply(steps, revision, checksum)
+            async with self._as_owner() as connection, one_migrator(connection):
+                with translated():
+                    async with connection.transaction():
+                        await connection.execute(ledger(self._logins.roles))
+                    yield connection
         except Forbidden as error:
             error.hint = error.hint or (
                 "DATABASE_ADMIN_URL must be able to become the owner of the database and of what Holdfast makes in it; "
@@ -301,34 +337,31 @@ class PostgresEngine:
             )
             raise
 
-    async def _apply(self, steps: Sequence[Step], revision: str, checksum: str) -> None:
-        async with self._as_owner() as connection:
-            with translated():
-                async with connection.transaction():
-                    await connection.execute(
-                        "set local lock_timeout = '60s'; select pg_advisory_xact_lock(7271626)"
-                    )
-                    await connection.execute(ledger(self._logins.roles))
-                    if await _is_applied(connection, revision):
-                        return
-                    for step in steps:
-                        for statement in statements(step, self._logins.roles):
-                            await connection.execute(statement)
-                    await connection.execute(
-                        "insert into holdfast.revisions (revision, checksum) values ($1, $2)",
-                        revision,
-                        checksum,
-                    )
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """See the port: generated functions whose body is not the one that this release generates."""
+        async with self._as_migrator() as connection:
+            return await refresh_plans(connection, list(schemas), self._logins.roles)
 
     def sql(self, steps: Sequence[Step]) -> list[str]:
         """What `apply` would run, for people to read."""
-        return [statement for step in steps for statement in statements(step, self._logins.roles)]
+        return sql_lines(steps, self._logins.roles)
+
+    async def history(self) -> list[Applied]:
+        """See the port."""
+        applied = await self.applied()
+        if not applied:
+            return []
+        async with self._reader() as connection:
+            if await connection.fetchval("select to_regclass('holdfast.revision_steps')") is None:
+                records = await connection.fetch(_LEDGER_ALONE)  # of a release that kept no steps
+            else:
+                records = await connection.fetch(_LEDGER)
+        return [Applied(*record) for record in records]
 
     async def applied(self) -> dict[str, str]:
         """See the port."""
         async with self._reader() as connection:
-            if await connection.fetchval("select to_regclass('holdfast.revisions')") is None:
-                await _refuse_foreign(connection)
+            if not await _has_ledger(connection):
                 return {}
             records = await connection.fetch("select revision, checksum from holdfast.revisions")
         return {record["revision"]: record["checksum"] for record in records}
@@ -437,6 +470,13 @@ _POSITION = """select concat_ws(':', 'postgresql', s.system_identifier, d.oid,
        (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end) p(flushed)
  where d.datname = current_database()"""
 
+_LEDGER_ALONE = """select revision, checksum, applied_at, null, applied_by, '', 'post' from holdfast.revisions
+  order by applied_at, revision"""
+_LEDGER = """select r.revision, r.checksum, r.applied_at,
+        extract(epoch from max(s.finished_at) - min(s.started_at))::double precision, r.applied_by,
+        coalesce(max(s.release), ''), coalesce(max(s.phase), 'post')
+   from holdfast.revisions r left join holdfast.revision_steps s on s.revision = r.revision
+  group by r.revision, r.checksum, r.applied_at, r.applied_by order by r.applied_at, r.revision"""
 _VERBS = {"c": "create", "u": "update", "d": "delete"}
 
 
@@ -470,11 +510,17 @@ async def _is_applied(connection: asyncpg.Connection, revision: str) -> bool:
     )
 
 
-async def _refuse_foreign(connection: asyncpg.Connection) -> None:
-    text = """select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
-    if await connection.fetchval(text):
+async def _has_ledger(connection: asyncpg.Connection) -> bool:
+    """Whether a revision was ever applied. Raises SchemaError for a foreign database. One statement, and one look: another
+    migrator may make the ledger meanwhile.
+    """
+    text = """select coalesce(bool_or((n.nspname, c.relname) = ('holdfast', 'revisions')), false) as ledger, count(*) as tables
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
+    record = await connection.fetchrow(text)
+    if record["tables"] and not record["ledger"]:
         raise SchemaError(
             "this database holds tables that are not Holdfast's",
             hint="Holdfast wants a database of its own: create an empty one and name it in DATABASE_URL.",
         )
+    return bool(record["ledger"])

@@ -124,7 +124,7 @@ class PostgresTransaction:
     ) -> list[OldValue]:
         with translated():
             records = await self.connection.fetch(
-                _READ_HISTORY, self._scope.tenant_id, schema.name, list(row_ids), after
+                _READ_HISTORY, self._scope.tenant_id, schema.stable_name, list(row_ids), after
             )
         return [_old_value(schema, record) for record in records]
 
@@ -133,14 +133,14 @@ class PostgresTransaction:
     ) -> list[Tombstone]:
         with translated():
             records = await self.connection.fetch(
-                _READ_TOMBSTONES, self._scope.tenant_id, schema.name, after, upto, limit
+                _READ_TOMBSTONES, self._scope.tenant_id, schema.stable_name, after, upto, limit
             )
         return [Tombstone(*record) for record in records]
 
     async def find_tombstones(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Tombstone]:
         with translated():
             records = await self.connection.fetch(
-                _FIND_TOMBSTONES, self._scope.tenant_id, schema.name, list(row_ids)
+                _FIND_TOMBSTONES, self._scope.tenant_id, schema.stable_name, list(row_ids)
             )
         return [Tombstone(*record) for record in records]
 
@@ -249,7 +249,7 @@ def _old_value(schema: EntitySchema, record: Any) -> OldValue:
     """An old value, its bytes spelled canonically: the generated functions write JSON as the database spells it."""
     entity, row_id, number, field, value, owner = record
     plain = orjson.loads(value)
-    declared = schema.by_name.get(field.removesuffix(PUSHED))
+    declared = schema.by_column.get(field.removesuffix(PUSHED))
     if declared is not None and isinstance(declared.type, FloatType) and isinstance(plain, int):
         plain = float(plain)
     return OldValue(entity, row_id, number, field, canonical(plain), owner)

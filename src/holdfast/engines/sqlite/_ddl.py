@@ -1,8 +1,9 @@
-"""Each step as the statements that carry it out. Text only; nothing here talks to a database."""
+"""What makes new things, as the statements that make it. Text only; nothing here talks to a database."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 from holdfast.engines.sqlite._names import (
     CHANGES,
@@ -11,40 +12,42 @@ from holdfast.engines.sqlite._names import (
     MEDIUM,
     TOMBSTONES,
     bare_name,
-    index_name,
     is_realm,
     lead,
     literal,
+    made_name,
     quoted,
     table_name,
+    table_of,
     unique_name,
 )
-from holdfast.engines.sqlite._values import column_type
+from holdfast.engines.sqlite._values import (
+    INTEGER_DIGITS,
+    TEXT_DIGITS,
+    column_type,
+    sortable,
+    store,
+)
 from holdfast.model.policies import Unique
 from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
-from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, DropPlans, Step
-from holdfast.model.types import BooleanType, ChoiceType, IntegerType, TextType
+from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones, DropPlans
+from holdfast.model.types import BooleanType, ChoiceType, DecimalType, FieldType, IntegerType, TextType
+
+Making = CreateLog | CreateTombstones | CreateEntity | CreatePlans | DropPlans
+"""Steps that touch nothing that others use."""
 
 _NOT_NIL = "tenant_id <> zeroblob(16)"
 _LOG = (HEADS, CHANGES, HISTORY)
 
 
-def statements(step: Step) -> list[str]:
-    """What carries `step` out, in order. Each does nothing where it was done before."""
-    match step:
-        case CreateLog():
-            return log()
-        case CreateTombstones():
-            return tombstones()
-        case CreateEntity(schema=schema):
-            return entity(schema)
-        case CreatePlans() | DropPlans():
-            return []  # nothing is prepared in the file: statements are compiled by whoever runs them
-
-
 def medium() -> list[str]:
     """What makes an empty file ours: its name and moment, and the ledger."""
-    return _file("medium.sql")
+    return [*_file("medium.sql"), *ledger()]
+
+
+def ledger() -> list[str]:
+    """The ledger of revisions, of their steps, and of what was set aside."""
+    return _file("ledger.sql")
 
 
 def log() -> list[str]:
@@ -59,8 +62,13 @@ def tombstones() -> list[str]:
 
 def entity(schema: EntitySchema) -> list[str]:
     """A table with its keys, checks, references, indexes and guard."""
+    return [create_table(schema), *surroundings(schema)]
+
+
+def surroundings(schema: EntitySchema) -> list[str]:
+    """What stands beside a table: its indexes and its guard."""
     guards = _guards(bare_name(schema)) if schema.journaled else []
-    return [create_table(schema), *_indexes(schema), *guards]
+    return [*_indexes(schema), *guards]
 
 
 def _file(name: str) -> list[str]:
@@ -79,24 +87,39 @@ def create_table(schema: EntitySchema) -> str:
         lines.append("commit_salt blob not null")
     lines += [column(field) for field in schema.fields]
     lines.append("primary key (id)" if realm else "primary key (tenant_id, id)")
-    lines += [line for field in schema.fields for line in (_reference(schema, field),) if line]
+    lines += references(schema)
+    return f"create table if not exists {table_name(schema)} {shape(lines)}"
+
+
+def shape(lines: list[str]) -> str:
+    """What stands behind a table's name, of its columns, keys and references."""
     body = ",\n  ".join(lines)
-    return f"create table if not exists {table_name(schema)} (\n  {body}\n) strict, without rowid"
+    return f"(\n  {body}\n) strict, without rowid"
 
 
 def column(field: FieldSchema) -> str:
     """A column as it is declared."""
-    text = f"{quoted(field.name)} {column_type(field.type)}" + ("" if field.nullable else " not null")
-    check = field_check(field)
-    return text if check is None else f"{text} check ({check})"
+    return spelled_column(
+        field.column, column_type(field.type), required=not field.nullable, check=field_check(field)
+    )
+
+
+def spelled_column(
+    name: str, kind: str, *, required: bool = False, default: str | None = None, check: str | None = None
+) -> str:
+    """A column of all its parts, the default as an expression."""
+    parts = [quoted(name), kind, "not null" if required else ""]
+    parts.append("" if default is None else f"default {default}")
+    parts.append("" if check is None else f"check ({check})")
+    return " ".join(filter(None, parts))
 
 
 def field_check(field: FieldSchema) -> str | None:
     """What a column's values must meet, beyond their type."""
-    name = quoted(field.name)
+    name = quoted(field.column)
     match field.type:
         case ChoiceType(values=values):
-            return f"{name} in ({', '.join(map(literal, values))})"
+            return f"{name} in ({', '.join(map(literal, sorted(values)))})"
         case IntegerType(minimum=low, maximum=high) if (low, high) != (-(2**63), 2**63 - 1):
             return f"{name} between {low} and {high}"
         case TextType(max_length=int(length)):
@@ -107,53 +130,77 @@ def field_check(field: FieldSchema) -> str | None:
             return None
 
 
-def _reference(schema: EntitySchema, field: FieldSchema) -> str | None:
-    if field.reference is None:
-        return None
-    own = lead(schema, (field.name,))
-    if field.reference.table == MEMBERS:
-        target = '"realm__memberships" (tenant_id, user_id)'
-    else:
-        key = "(id)" if is_realm(schema) else "(tenant_id, id)"
-        target = f"{quoted(field.reference.table.replace('.', '__'))} {key}"
-    return f"foreign key ({own}) references {target} deferrable initially deferred"
+def field_limit(field: FieldSchema) -> str | None:
+    """The same, and what the store alone holds new values to: asked of rows that stand when a field is narrowed."""
+    match field.type:
+        case DecimalType(precision=precision):
+            most = 10**precision - 1
+            ends = (-most, most) if precision <= INTEGER_DIGITS else _ends(most)
+            return f"{quoted(field.column)} between {ends[0]} and {ends[1]}"
+        case _:
+            return field_check(field)
 
 
-def wanted_indexes(schema: EntitySchema) -> list[tuple[str, ...]]:
-    """The columns of each index behind the tenant: declared ones, references, and the order of creation."""
-    wanted: list[tuple[str, ...]] = []
-    if not is_realm(schema):
-        wanted.append(("created_at", "id"))
-    declared = [rule.fields for rule in schema.indexes]
-    references = [(field.name,) for field in schema.fields if field.reference is not None]
-    unique = [rule.fields for rule in schema.uniques if rule.when is None]
-    for fields in (*declared, *references):
-        if not any(other[: len(fields)] == fields and other != fields for other in (*declared, *unique)):
-            wanted.append((*fields, "id"))
-    return list(dict.fromkeys(wanted))
+def _ends(most: int) -> tuple[str, str]:
+    return literal(sortable(-most, TEXT_DIGITS)), literal(sortable(most, TEXT_DIGITS))
+
+
+def value_sql(kind: FieldType, plain: Any) -> str:
+    """A value in plain form as a constant of its stored form."""
+    stored = store(kind, kind.decode(plain))
+    match stored:
+        case bytes():
+            return f"x'{stored.hex()}'"
+        case str():
+            return literal(stored)
+        case _:
+            return repr(stored)
+
+
+def references(schema: EntitySchema) -> list[str]:
+    """The foreign keys."""
+    return [
+        reference(field.column, field.reference.table, realm=is_realm(schema))
+        for field in schema.fields
+        if field.reference is not None
+    ]
+
+
+def reference(name: str, target: str, *, realm: bool) -> str:
+    """A column's foreign key."""
+    to = '"realm__memberships" (tenant_id, user_id)'
+    if target != MEMBERS:
+        to = f"{quoted(table_of(target))} " + ("(id)" if realm else "(tenant_id, id)")
+    return f"foreign key ({lead((name,), realm=realm)}) references {to} deferrable initially deferred"
 
 
 def _indexes(schema: EntitySchema) -> list[str]:
     made = [create_unique(schema, rule) for rule in schema.uniques]
-    made += [create_index(schema, fields) for fields in wanted_indexes(schema)]
+    realm, table = is_realm(schema), bare_name(schema)
+    made += [index(table, columns, realm=realm) for columns in schema.index_columns]
     return made
 
 
 def create_unique(schema: EntitySchema, rule: Unique) -> str:
-    """A unique rule's index, over the rows alone for which the rule is."""
-    when = f" where {quoted(rule.when)}" if rule.when is not None else ""
+    """A unique rule's index."""
+    when = schema.by_name[rule.when].column if rule.when is not None else None
+    columns = schema.columns(rule.fields)
+    return unique(unique_name(schema, rule), bare_name(schema), columns, when, realm=is_realm(schema))
+
+
+def unique(name: str, table: str, columns: tuple[str, ...], when: str | None, *, realm: bool) -> str:
+    """A unique index, over the rows alone for which the rule is."""
+    where = f" where {quoted(when)}" if when is not None else ""
     return (
-        f"create unique index if not exists {quoted(unique_name(schema, rule))} "
-        f"on {table_name(schema)} ({lead(schema, rule.fields)}){when}"
+        f"create unique index if not exists {quoted(name)} on {quoted(table)} "
+        f"({lead(columns, realm=realm)}){where}"
     )
 
 
-def create_index(schema: EntitySchema, fields: tuple[str, ...]) -> str:
-    """One of `wanted_indexes`."""
-    return (
-        f"create index if not exists {quoted(index_name(schema, fields[:-1]))} "
-        f"on {table_name(schema)} ({lead(schema, fields)})"
-    )
+def index(table: str, columns: tuple[str, ...], *, realm: bool) -> str:
+    """An index; `columns` with the id that ends them."""
+    name = made_name(table, columns[:-1], "idx")
+    return f"create index if not exists {quoted(name)} on {quoted(table)} ({lead(columns, realm=realm)})"
 
 
 def _guards(table: str) -> list[str]:

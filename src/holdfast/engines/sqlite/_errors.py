@@ -96,11 +96,23 @@ def _constraint(error: sqlite3.Error, schema: EntitySchema | None) -> HoldfastEr
         case "SQLITE_CONSTRAINT_FOREIGNKEY":
             return ReferenceMissing(where=where)
         case "SQLITE_CONSTRAINT_TRIGGER":
+            named = _NAMED.match(str(error))
+            if named:  # said by what keeps two columns in step
+                return _broken(named, schema)
             return OutsideFlush("journaled rows are written by a flush alone", where=where)
         case _:
             named = _NAMED.match(str(error))
-            place = f"{where}: {named[1]}" if where and named else where
-            return InvalidInput("a rule of the table is broken", where=place)
+            return _broken(named, schema)
+
+
+def _broken(named: re.Match[str] | None, schema: EntitySchema | None) -> HoldfastError:
+    where = schema.name if schema else None
+    if schema is not None and named is not None:
+        table, _, column = named[1].rpartition(".")
+        where = (
+            f"{schema.name}: {schema.current_name(column) if table in ('', bare_name(schema)) else named[1]}"
+        )
+    return InvalidInput("a rule of the table is broken", where=where)
 
 
 def _unique(message: str, schema: EntitySchema | None) -> HoldfastError:
@@ -108,7 +120,11 @@ def _unique(message: str, schema: EntitySchema | None) -> HoldfastError:
     columns = [column.partition(".")[2] for column in found[1].split(", ")] if found else []
     if schema is None:
         return AlreadyExists()
-    fields = tuple(column for column in columns if column != "tenant_id" or column in schema.by_name)
+    fields = tuple(
+        schema.current_name(column)
+        for column in columns
+        if column != "tenant_id" or column in schema.by_column
+    )
     if fields == ("id",):
         return AlreadyExists(where=schema.name)
     if found is not None and not found[1].startswith(f"{bare_name(schema)}."):

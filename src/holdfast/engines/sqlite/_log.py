@@ -28,6 +28,7 @@ _INSERT_TOMBSTONE = f"insert or replace into {TOMBSTONES} (tenant_id, {_TOMBSTON
 _SET_HEAD = f"""insert into {HEADS} (tenant_id, head) values (?, ?)
  on conflict (tenant_id) do update set head = excluded.head"""
 _MARKS = f"select head, horizon from {HEADS} where tenant_id = ?"
+_STANDING = f"select head, tended from {HEADS} where tenant_id = ?"
 _RAISE_HORIZON = (
     f"""update {HEADS} set horizon = max(horizon, min(?, head)) where tenant_id = ? returning horizon"""
 )
@@ -50,6 +51,12 @@ def read_marks(raw: Raw, scope: Scope) -> Marks:
     """How far the tenant is."""
     found = raw.execute(_MARKS, [scope.tenant_id.bytes]).fetchone()
     return Marks() if found is None else Marks(*found)
+
+
+def read_standing(raw: Raw, scope: Scope) -> tuple[int, int]:
+    """What must not have moved between reading and writing: the head, and what a schema change has done to rows."""
+    found = raw.execute(_STANDING, [scope.tenant_id.bytes]).fetchone()
+    return found or (0, 0)
 
 
 def write_log(raw: Raw, scope: Scope, batch: Batch) -> None:

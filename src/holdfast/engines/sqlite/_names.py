@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from holdfast.model.policies import Unique
 from holdfast.model.schema import EntitySchema
 
@@ -13,6 +15,10 @@ CHANGES = f"{OWN}changes"
 HISTORY = f"{OWN}field_history"
 TOMBSTONES = f"{OWN}tombstones"
 LEDGER = f"{OWN}revisions"
+STEPS = f"{OWN}revision_steps"
+SET_ASIDE = f"{OWN}set_aside"
+ASIDE = "_dropped_"
+"""What columns and tables that were set aside begin with."""
 
 
 def quoted(name: str) -> str:
@@ -27,7 +33,17 @@ def literal(text: str) -> str:
 
 def bare_name(schema: EntitySchema) -> str:
     """The table's name. SQLite has no schemas, so that the pack leads."""
-    return f"{schema.pack}__{schema.table}"
+    return table_of(schema.stable_name)
+
+
+def table_of(stable_name: str) -> str:
+    """The table of an entity's stable name."""
+    return stable_name.replace(".", "__", 1)
+
+
+def aside_name(schema: EntitySchema) -> str:
+    """The table once it is set aside: by its digest, so that another of its name finds its place free."""
+    return f"{ASIDE}{schema.digest}__{bare_name(schema)}"
 
 
 def table_name(schema: EntitySchema) -> str:
@@ -42,18 +58,18 @@ def entity_of(table: str) -> str:
 
 def unique_name(schema: EntitySchema, rule: Unique) -> str:
     """The name of a unique rule's index: names of indexes belong to the whole file."""
-    return "__".join((bare_name(schema), *rule.fields, *((rule.when,) if rule.when else ()), "key"))
+    columns = schema.columns((*rule.fields, *((rule.when,) if rule.when else ())))
+    return made_name(bare_name(schema), columns, "key")
 
 
-def index_name(schema: EntitySchema, fields: tuple[str, ...]) -> str:
-    """The name of an index."""
-    return "__".join((bare_name(schema), *fields, "idx"))
+def made_name(table: str, columns: Sequence[str], kind: str) -> str:
+    """The name of an index (`idx`) or a unique rule (`key`) on these columns."""
+    return "__".join((table, *columns, kind))
 
 
-def lead(schema: EntitySchema, fields: tuple[str, ...]) -> str:
+def lead(columns: Sequence[str], *, realm: bool) -> str:
     """Columns with the tenant before them, where the table has one."""
-    tenant = () if is_realm(schema) else ("tenant_id",)
-    return ", ".join(quoted(name) for name in (*tenant, *fields))
+    return ", ".join(quoted(name) for name in (*(() if realm else ("tenant_id",)), *columns))
 
 
 def is_realm(schema: EntitySchema) -> bool:

@@ -28,7 +28,7 @@ class Texts:
         self.schema = schema
         self.codec = Codec(schema)
         self.table = table_name(schema)
-        self.columns = ", ".join(quoted(name) for name in schema.by_name)
+        self.columns = ", ".join(map(quoted, schema.by_column))
         self.journaled = schema.journaled
         self._tenant = "" if is_realm(schema) else "tenant_id = ? and "
 
@@ -44,7 +44,8 @@ class Texts:
         if schema.owner is None or scope.whole_tenant:
             return f"{alias}{self._tenant}", [scope.tenant_id.bytes]
         owner = scope.user_id.bytes if scope.user_id else None
-        text = f"{alias}{self._tenant}{alias}{quoted(schema.owner)} = ? and "
+        owned = quoted(schema.by_name[schema.owner].column)
+        text = f"{alias}{self._tenant}{alias}{owned} = ? and "
         return text, [scope.tenant_id.bytes, owner]
 
     def get(self, scope: Scope) -> Statement:
@@ -65,7 +66,7 @@ class Texts:
     def insert(self) -> str:
         """A new row: the tenant, the fields, the salt."""
         names = ["tenant_id"] if self._tenant else []
-        names += self.schema.by_name
+        names += self.schema.by_column
         names += ["commit_salt"] if self.journaled else []
         columns = ", ".join(map(quoted, names))
         return f"insert into {self.table} ({columns}) values ({places(len(names))})"
@@ -73,7 +74,7 @@ class Texts:
     def update(self, scope: Scope) -> Statement:
         """A whole row, if it has the version: its fields, then these parameters, its id and the version."""
         mine, given = self.mine(scope)
-        assign = ", ".join(f"{quoted(name)} = ?" for name in self.updated)
+        assign = ", ".join(f"{quoted(name)} = ?" for name in self.schema.columns(self.updated))
         return f"update {self.table} set {assign} where {mine}id = ? and version = ?", given
 
     @cached_property
@@ -146,7 +147,7 @@ def select(query: Query, texts: Texts, scope: Scope) -> Statement:
     mine, given = texts.mine(scope)
     clauses = [mine.removesuffix(" and ")] if mine else []
     for condition in query.where:
-        column = quoted(condition.field)
+        column = quoted(query.schema.by_name[condition.field].column)
         kind = query.schema.by_name[condition.field].type
         if condition.op is Op.IN:
             clauses.append(f"{column} in ({places(len(condition.value))})")
@@ -168,7 +169,8 @@ def select(query: Query, texts: Texts, scope: Scope) -> Statement:
 def _order(query: Query) -> str:
     """NULL comes before all else in SQLite, which is what is asked for."""
     way = "desc" if query.descending else "asc"
-    return f"order by id {way}" if query.sort == "id" else f"order by {quoted(query.sort)} {way}, id {way}"
+    column = quoted(query.schema.by_name[query.sort].column)
+    return f"order by id {way}" if query.sort == "id" else f"order by {column} {way}, id {way}"
 
 
 def _after(query: Query) -> Statement:
@@ -177,7 +179,8 @@ def _after(query: Query) -> Statement:
     row_id = key.row_id.bytes
     if query.sort == "id":
         return f"id {sign} ?", [row_id]
-    field, column = query.schema.by_name[query.sort], quoted(query.sort)
+    field = query.schema.by_name[query.sort]
+    column = quoted(field.column)
     if key.value is None:
         tie = f"({column} is null and id {sign} ?)"
         return (tie if query.descending else f"({column} is not null or {tie})"), [row_id]

@@ -49,7 +49,7 @@ def select_wire(texts: Texts, wire: WireRows, scope: Scope, selection: Selection
     spanned = since is not None and not selection.differing
     if spanned and since is not None:
         # The changes of a span are few: they are sorted, and each row is looked up.
-        last, values = _last_changes(scope, schema.name, since)
+        last, values = _last_changes(scope, schema.stable_name, since)
         source, order = f"({last}) l cross join {source}", "l.row_id"
         given += values
     where.append(mine[0].removesuffix(" and "))
@@ -65,7 +65,7 @@ def select_wire(texts: Texts, wire: WireRows, scope: Scope, selection: Selection
         given += values
     if selection.standing is not None:
         where.append(f"r.id not in (select row_id from {CHANGES} where {_LOGGED} and number > ?)")
-        given += [scope.tenant_id.bytes, schema.name, selection.standing]
+        given += [scope.tenant_id.bytes, schema.stable_name, selection.standing]
     text = f"select {wire.columns} from {source} where {' and '.join(where)} order by {order}"
     return text, given
 
@@ -92,6 +92,6 @@ def _either(scope: Scope, selection: Selection) -> Statement:
     fields = selection.schema.by_name
     conditions, given = [differs(fields[name], "r") for name in selection.differing], list[Any]()
     if selection.since is not None:
-        last, given = _last_changes(scope, selection.schema.name, selection.since)
+        last, given = _last_changes(scope, selection.schema.stable_name, selection.since)
         conditions.append(f"(r.id, r.version) in (select row_id, version from ({last}))")
     return f"({' or '.join(conditions)})", given

@@ -1,6 +1,6 @@
 """How each type of value is stored, and read back.
 
-decimal   a scaled integer up to 18 digits; beyond, text whose byte order is the order of the numbers
+decimal   a scaled integer up to 18 digits; beyond, 38 of them as text whose byte order is the order of the numbers
 instant   integer microseconds since 1970, UTC          date      'YYYY-MM-DD'
 UUID      its 16 bytes                                  JSON      canonical text
 boolean   0 or 1                                        others    as SQLite has them
@@ -36,6 +36,8 @@ from holdfast.model.types import (
 Convert = Callable[[Any], Any]
 INTEGER_DIGITS: Final = 18
 """As many digits as every 64-bit integer has."""
+TEXT_DIGITS: Final = 38
+"""As many as any decimal has, so that one may be declared with more digits, and is stored as before."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 # Of our own: the default context has 28 digits and belongs to the application, which may change it.
@@ -61,7 +63,7 @@ def writer_of(kind: FieldType) -> Convert | None:
     """What takes a normalised value to its stored form; None where it is stored as it is."""
     match kind:
         case DecimalType(precision=precision, scale=scale) if precision > INTEGER_DIGITS:
-            return lambda value: sortable(_scaled(value, scale), precision)
+            return lambda value: sortable(_scaled(value, scale), TEXT_DIGITS)
         case DecimalType(scale=scale):
             return lambda value: _scaled(value, scale)
         case InstantType():
@@ -82,7 +84,7 @@ def reader_of(kind: FieldType) -> Convert | None:
     """The inverse of `writer_of`."""
     match kind:
         case DecimalType(precision=precision, scale=scale) if precision > INTEGER_DIGITS:
-            return lambda text: Decimal(unsortable(text, precision)).scaleb(-scale, _EXACT)
+            return lambda text: Decimal(unsortable(text, TEXT_DIGITS)).scaleb(-scale, _EXACT)
         case DecimalType(scale=scale):
             return lambda number: Decimal(number).scaleb(-scale, _EXACT)
         case InstantType():

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from holdfast.engines.sqlite._names import literal, quoted
-from holdfast.engines.sqlite._values import INTEGER_DIGITS, reader_of, sortable
+from holdfast.engines.sqlite._values import INTEGER_DIGITS, TEXT_DIGITS, reader_of, sortable
 from holdfast.model.ids import TAG
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.types import DateType, DecimalType, FieldType, InstantType, JsonType, UuidType
@@ -23,10 +23,10 @@ class WireRows:
 
     def __init__(self, schema: EntitySchema) -> None:
         columns = schema.wire_fields
-        self._names = tuple(field.name for field in columns)
+        self._names = tuple(field.column for field in columns)
         self.columns = ", ".join(f"r.{quoted(name)}" for name in self._names)
         self._converts = tuple(
-            (field.name, convert) for field in columns if (convert := _convert(field.type)) is not None
+            (field.column, convert) for field in columns if (convert := _convert(field.type)) is not None
         )
 
     def read(self, record: Sequence[Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class WireRows:
 
 def differs(field: FieldSchema, alias: str) -> str:
     """Whether a column holds something that a device does not assume of a field which it has just learnt of."""
-    column = f"{alias}.{quoted(field.name)}"
+    column = f"{alias}.{quoted(field.column)}"
     match field.type.kind:
         case "text" | "choice":
             condition = f"{column} <> ''"
@@ -60,7 +60,7 @@ def differs(field: FieldSchema, alias: str) -> str:
 
 def _nought(kind: FieldType) -> str:
     large = isinstance(kind, DecimalType) and kind.precision > INTEGER_DIGITS
-    return literal(sortable(0, kind.precision)) if large and isinstance(kind, DecimalType) else "0"
+    return literal(sortable(0, TEXT_DIGITS)) if large else "0"
 
 
 def _convert(kind: FieldType) -> Convert | None:

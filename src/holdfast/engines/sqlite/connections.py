@@ -108,8 +108,11 @@ class Writer:
         self._wait = wait
         self._turn = asyncio.Lock()
 
-    async def begin(self, job: Callable[[Raw], T]) -> T:
-        """Begin a transaction that writes, and with it what `job` does. Raises Busy. `end` gives the connection back."""
+    async def begin(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
+        """Begin a transaction that writes, and with it what `job` does. Raises Busy. `end` gives the connection back.
+
+        `references`: foreign keys are looked at. That is not to be changed within a transaction.
+        """
         deadline = time.monotonic() + self._wait
         try:
             async with asyncio.timeout(self._wait):
@@ -117,16 +120,16 @@ class Writer:
         except TimeoutError:
             raise Busy("other transactions write for too long") from None
         try:
-            return await self._begin(job, deadline)
+            return await self._begin(job, deadline, references=references)
         except BaseException:
             self.end()
             raise
 
-    async def _begin(self, job: Callable[[Raw], T], deadline: float) -> T:
+    async def _begin(self, job: Callable[[Raw], T], deadline: float, *, references: bool) -> T:
         pause = _AGAIN_SECONDS
         while True:
             try:
-                return await self.connection.call(partial(_begin, job))
+                return await self.connection.call(partial(_begin, job, references=references))
             except Busy:
                 if time.monotonic() > deadline:
                     raise
@@ -140,8 +143,9 @@ class Writer:
         self._turn.release()
 
 
-def _begin(job: Callable[[Raw], T], raw: Raw) -> T:
+def _begin(job: Callable[[Raw], T], raw: Raw, *, references: bool) -> T:
     _undo(raw)
+    raw.execute(f"pragma foreign_keys = {'on' if references else 'off'}")
     raw.execute("begin immediate")
     try:
         raw.execute(BEGIN_WRITING)

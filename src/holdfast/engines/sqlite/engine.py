@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from holdfast.engines.port import (
+    CALM,
+    Applied,
     Capability,
+    Control,
     HistoryKey,
     Inspection,
     Limits,
@@ -24,14 +27,15 @@ from holdfast.engines.port import (
     R,
     Row,
 )
-from holdfast.engines.sqlite import _log
-from holdfast.engines.sqlite._ddl import statements
+from holdfast.engines.sqlite import _ledger, _log
 from holdfast.engines.sqlite._inspect import inspect_file
-from holdfast.engines.sqlite._names import LEDGER, MEDIUM, is_realm, table_name
+from holdfast.engines.sqlite._migrator import Migrator, one_migrator
+from holdfast.engines.sqlite._names import is_realm, table_name
+from holdfast.engines.sqlite._review import review
 from holdfast.engines.sqlite._statements import Library
 from holdfast.engines.sqlite.connections import Connection, Raw, Readers, Writer
 from holdfast.engines.sqlite.files import Medium
-from holdfast.engines.sqlite.location import Location
+from holdfast.engines.sqlite.location import Location, read_position
 from holdfast.engines.sqlite.transaction import SqliteReader, SqliteTransaction
 from holdfast.errors import Busy, NotSupported
 from holdfast.model.schema import EntitySchema
@@ -39,6 +43,7 @@ from holdfast.model.steps import Step
 from holdfast.tenancy.isolation import Isolation
 from holdfast.tenancy.scope import REALM_TENANT, Scope
 
+T = TypeVar("T")
 _CONTENDED_SECONDS: Final = 30.0
 """For how long a tenant's flushes begin alone in the file, after another process came between."""
 
@@ -59,7 +64,7 @@ class SqliteEngine:
         self.library = Library()
         self.writer = Writer(writer, lock_timeout)
         self.readers = Readers(medium.open_reader, pool_size, wait=lock_timeout)
-        self._medium = medium
+        self.medium = medium
         self._lock_timeout = lock_timeout
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._contended: dict[UUID, float] = {}
@@ -83,7 +88,7 @@ class SqliteEngine:
     @property
     def path(self) -> Path:
         """Where the file is; of a database in memory, for as long as it is open."""
-        return self._medium.path
+        return self.medium.path
 
     # -- transactions ---------------------------------------------------------------------------------------------
 
@@ -126,24 +131,55 @@ class SqliteEngine:
 
     # -- schema ---------------------------------------------------------------------------------------------------
 
-    async def apply(self, steps: Sequence[Step], *, revision: str, checksum: str) -> None:
-        """See the port. One transaction, so that a revision is there or not."""
-        async with SqliteTransaction(self, _REALM) as tx:
-            await tx.maintain(partial(_apply, steps, revision, checksum))
+    async def apply(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, control: Control = CALM
+    ) -> None:
+        """See the port. A transaction for each step, so that it is done or not; what makes new things is one transaction."""
+        async with one_migrator(self.medium):
+            if revision not in await self.applied():
+                await Migrator(self, revision, control).run(
+                    steps, partial(_ledger.enter, revision=revision, mark=checksum)
+                )
 
-    def sql(self, steps: Sequence[Step]) -> list[str]:
-        """What `apply` would run, for people to read."""
-        return [statement for step in steps for statement in statements(step)]
+    async def revert(self, steps: Sequence[Step], *, revision: str, control: Control = CALM) -> None:
+        """See the port."""
+        async with one_migrator(self.medium):
+            if revision in await self.applied():
+                await Migrator(self, revision + _ledger.DOWN, control).run(
+                    steps, partial(_ledger.strike, revision=revision)
+                )
+
+    async def maintained(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
+        """A transaction of its own, alone in the file, in which the guards let pass. Raises Busy."""
+        async with SqliteTransaction(self, _REALM) as tx:
+            return await tx.maintain(job, references=references)
+
+    async def looked_at(self, job: Callable[[Raw], T]) -> T:
+        """What `job` reads, from one moment."""
+        async with self.readers.lent(REALM_TENANT) as connection:
+            return await connection.call(job)
+
+    async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
+        """See the port: nothing is generated here; what the ledger of an earlier release lacks is made."""
+        async with one_migrator(self.medium):
+            await self.maintained(_ledger.settle)
+        return []
+
+    def sql(self, steps: Sequence[Step], *, before: Sequence[Step] = ()) -> list[str]:
+        """What `apply` would run on the file as it stands once `before` are carried out, for people to read."""
+        return review(self.path, steps, before)
+
+    async def history(self) -> list[Applied]:
+        """See the port."""
+        return await self.looked_at(_ledger.read_history)
 
     async def applied(self) -> dict[str, str]:
         """See the port."""
-        async with self.readers.lent(REALM_TENANT) as connection:
-            return dict(await connection.call(_ledger))
+        return await self.looked_at(_ledger.read_ledger)
 
     async def inspect(self, schemas: Iterable[EntitySchema]) -> Inspection:
         """See the port."""
-        async with self.readers.lent(REALM_TENANT) as connection:
-            return await connection.call(partial(inspect_file, list(schemas)))
+        return await self.looked_at(partial(inspect_file, list(schemas)))
 
     # -- maintenance ----------------------------------------------------------------------------------------------
 
@@ -169,9 +205,8 @@ class SqliteEngine:
 
     async def position(self) -> Position:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
-        self._medium.demand_same()
-        async with self.readers.lent(REALM_TENANT) as connection:
-            return Position(*await connection.call(_position))
+        self.medium.demand_same()
+        return await self.looked_at(read_position)
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""
@@ -181,9 +216,8 @@ class SqliteEngine:
 
     async def ping(self) -> None:
         """See the port."""
-        self._medium.demand_same()
-        async with self.readers.lent(REALM_TENANT) as connection:
-            await connection.call(_position)
+        self.medium.demand_same()
+        await self.looked_at(read_position)
 
     async def facts(self) -> dict[str, Any]:
         """What `status` prints: versions and the connections."""
@@ -197,25 +231,7 @@ class SqliteEngine:
         """Close the file. The last connection of all processes folds the write-ahead log in."""
         await self.readers.aclose()
         await self.writer.connection.aclose()
-        self._medium.forget()
+        self.medium.forget()
 
 
 _REALM = Scope.realm(reason="change the schema")
-
-
-def _apply(steps: Sequence[Step], revision: str, checksum: str, raw: Raw) -> None:
-    if revision in dict(_ledger(raw)):
-        return  # another migrator was faster
-    for step in steps:
-        for statement in statements(step):
-            raw.execute(statement)
-    raw.execute(f"insert into {LEDGER} (revision, checksum) values (?, ?)", [revision, checksum])
-
-
-def _ledger(raw: Raw) -> list[tuple[str, str]]:
-    return raw.execute(f"select revision, checksum from {LEDGER}").fetchall()
-
-
-def _position(raw: Raw) -> tuple[str, int]:
-    medium, moment = raw.execute(f"select medium, moment from {MEDIUM}").fetchone()
-    return f"sqlite:{medium}", moment

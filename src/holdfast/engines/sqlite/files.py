@@ -113,6 +113,12 @@ class Medium:
             raw.execute("pragma trusted_schema = off")
             return raw
 
+    def hold(self) -> Held | None:
+        """Be the only one who changes the schema, here and in other processes; None while another one is. The system lets go
+        for whoever dies.
+        """
+        return _held(self.path.with_name(f"{self.path.name}-migration"))
+
     def forget(self) -> None:
         """Remove what is not meant to last."""
         if self._folder is not None:
@@ -196,6 +202,33 @@ def _patiently(raw: sqlite3.Connection, text: str) -> list[tuple[str]]:
             if time.monotonic() > deadline:
                 raise Busy("another process holds the file for too long", where=_PLACE) from bare(error)
         time.sleep(0.01)
+
+
+# -- who changes the schema ---------------------------------------------------------------------------------------
+
+
+class Held:
+    """A lock on a file of its own: to close the database's would let go of what SQLite holds on it."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self._path, self._handle = path, handle
+
+    def release(self) -> None:
+        """Let go, and leave no file behind."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+
+def _held(path: Path) -> Held | None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.stat().st_ino == os.fstat(handle).st_ino:  # and not one that was just removed
+            return Held(path, handle)
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(handle)
+    return None
 
 
 # -- what is not meant to last ------------------------------------------------------------------------------------

@@ -98,19 +98,19 @@ class SqliteReader:
         self, schema: EntitySchema, row_ids: Sequence[UUID], after: int
     ) -> list[OldValue]:
         return await self._read(
-            lambda raw: _log.read_history(raw, self._scope, schema.name, row_ids, after), schema
+            lambda raw: _log.read_history(raw, self._scope, schema.stable_name, row_ids, after), schema
         )
 
     async def read_tombstones(
         self, schema: EntitySchema, after: int, upto: int, *, limit: int
     ) -> list[Tombstone]:
         return await self._read(
-            lambda raw: _log.read_tombstones(raw, self._scope, schema.name, after, upto, limit), schema
+            lambda raw: _log.read_tombstones(raw, self._scope, schema.stable_name, after, upto, limit), schema
         )
 
     async def find_tombstones(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Tombstone]:
         return await self._read(
-            lambda raw: _log.find_tombstones(raw, self._scope, schema.name, row_ids), schema
+            lambda raw: _log.find_tombstones(raw, self._scope, schema.stable_name, row_ids), schema
         )
 
     async def stream(self, selection: Selection) -> AsyncGenerator[Piece, None]:
@@ -179,6 +179,7 @@ class SqliteTransaction(SqliteReader):
         self._turn: asyncio.Lock | None = None
         self._head: int | None = None
         """What `lock` told; None before it was asked."""
+        self._tended = 0
         self._writing = False
         self._failed = False
 
@@ -200,16 +201,19 @@ class SqliteTransaction(SqliteReader):
                     await self._write(_nothing)
             if self._writing:
                 await self._write(_mark_flush)
-            self._head = (await self.marks()).head
+            standing = await self._read(partial(_log.read_standing, scope=self._scope))
+            self._head, self._tended = standing
+            return standing[0]
         return (await self.marks()).head if self._writing else self._head
 
-    async def _write(self, job: Callable[[Raw], T]) -> T:
+    async def _write(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
         """What `job` makes of the connection that writes. The first of them begins to write, in the same trip to the thread."""
         if self._writing:
             return await self._engine.writer.connection.call(job)
-        first = partial(_first, self._scope, self._head, job)
+        standing = None if self._head is None else (self._head, self._tended)
+        first = partial(_first, self._scope, standing, job)
         try:
-            result = await self._engine.writer.begin(first)
+            result = await self._engine.writer.begin(first, references=references)
         except _Overtaken:
             self._engine.contend(self._scope.tenant_id)
             raise
@@ -232,9 +236,9 @@ class SqliteTransaction(SqliteReader):
         """Write new rows of an entity without a log."""
         await self.write(Batch([RowWrite(schema, row["id"], row, 0, b"") for row in rows]))
 
-    async def maintain(self, job: Callable[[Raw], T]) -> T:
+    async def maintain(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
         """Do what only maintenance does, alone in the file."""
-        await self._write(_mark_flush)
+        await self._write(_mark_flush, references=references)
         return await self._write(job)
 
     async def commit(self) -> None:
@@ -278,11 +282,11 @@ def _mark_flush(raw: Raw) -> None:
     raw.execute(_log.BEGIN_FLUSH)
 
 
-def _first(scope: Scope, head: int | None, job: Callable[[Raw], T], raw: Raw) -> T:
-    """The first that a transaction does which has just begun to write; a flush, if the head is still what it was."""
-    if head is not None:
+def _first(scope: Scope, standing: tuple[int, int] | None, job: Callable[[Raw], T], raw: Raw) -> T:
+    """The first that a transaction does which has just begun to write; a flush, if all is as it was told."""
+    if standing is not None:
         _mark_flush(raw)
-        if _log.read_marks(raw, scope).head != head:
+        if _log.read_standing(raw, scope) != standing:
             raise _Overtaken
     return job(raw)
 

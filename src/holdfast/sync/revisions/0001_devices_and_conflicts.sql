@@ -39,7 +39,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 #variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
     from "sync"."devices" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
 end $plan$;
 create or replace function "sync"."list_devices_f09f1520"(ctx text, page integer, start uuid, out body text, out following uuid) 
@@ -50,7 +50,7 @@ begin
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
             from "sync"."devices" r
            where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
            order by r.id limit page + 1) p;
@@ -95,7 +95,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 #variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"tables":' || (r."tables"::text) || '}' into version, body
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"tables":' || (r."tables"::text) || '}' into version, body
     from "sync"."visibility" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
 end $plan$;
 create or replace function "sync"."list_visibility_0febac4a"(ctx text, page integer, start uuid, out body text, out following uuid) 
@@ -106,7 +106,7 @@ begin
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"tables":' || (r."tables"::text) || '}' as j
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"tables":' || (r."tables"::text) || '}' as j
             from "sync"."visibility" r
            where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
            order by r.id limit page + 1) p;
@@ -170,7 +170,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."tables" from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -180,7 +180,7 @@ begin
     nw := jsonb_populate_record(cur, o -> 'v');
     changed := array_remove(array[case when nw."tables" is distinct from cur."tables" then 'tables' end, case when nw."user_id" is distinct from cur."user_id" then 'user_id' end]::text[], null);
     if changed = '{}' then
-      status := 'same'; version := cur.version; body := '{"id":' || ('"' || cur."id"::text || '"') || ',"version":' || (cur."version"::text) || ',"created_at":' || ('"' || to_char(cur."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(cur."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || cur."user_id"::text || '"') || ',"tables":' || (cur."tables"::text) || '}'; return next; continue;
+      status := 'same'; version := cur.version; body := '{"id":' || ('"' || cur."id"::text || '"') || ',"version":' || (cur."version"::text) || ',"created_at":' || ('"' || to_char(cur."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(cur."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || cur."user_id"::text || '"', 'null')) || ',"tables":' || (cur."tables"::text) || '}'; return next; continue;
     end if;
     h := h + 1;
     nw.version := cur.version + 1;
@@ -192,7 +192,7 @@ begin
         from (values ('user_id', coalesce('"' || cur."user_id"::text || '"', 'null')), ('tables', coalesce(cur."tables"::text, 'null'))) x(f, j) where x.f = any(changed);
     log := log || row(t, h, h, 1, 'sync.visibility', cur.id, 'u', changed, nw.version,
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, sha256(cur.commit_salt || int8send(nw.version) || decode(case when nw."tables" is distinct from cur."tables" then o -> 'h' ->> 'tables' else '' end || case when nw."user_id" is distinct from cur."user_id" then o -> 'h' ->> 'user_id' else '' end, 'hex')))::holdfast.changes;
-    status := 'done'; number := h; version := nw.version; body := '{"id":' || ('"' || nw."id"::text || '"') || ',"version":' || (nw."version"::text) || ',"created_at":' || ('"' || to_char(nw."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(nw."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || nw."user_id"::text || '"') || ',"tables":' || (nw."tables"::text) || '}'; return next;
+    status := 'done'; number := h; version := nw.version; body := '{"id":' || ('"' || nw."id"::text || '"') || ',"version":' || (nw."version"::text) || ',"created_at":' || ('"' || to_char(nw."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(nw."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || nw."user_id"::text || '"', 'null')) || ',"tables":' || (nw."tables"::text) || '}'; return next;
   end loop;
   if h < start + k then
     update holdfast.tenant_heads set head = h where tenant_id = t;
@@ -234,7 +234,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."tenant_id", r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."tables" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."tables" from "sync"."visibility" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -322,7 +322,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 #variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"entity":' || (to_json(r."entity")::text) || ',"row_id":' || ('"' || r."row_id"::text || '"') || ',"device_id":' || (coalesce('"' || r."device_id"::text || '"', 'null')) || ',"number":' || (r."number"::text) || ',"base":' || (r."base"::text) || ',"reason":' || (to_json(r."reason")::text) || ',"rules":' || (r."rules"::text) || ',"state":' || (to_json(r."state")::text) || ',"resolution":' || (coalesce(to_json(r."resolution")::text, 'null')) || ',"resolved_by":' || (coalesce('"' || r."resolved_by"::text || '"', 'null')) || ',"resolved_at":' || (coalesce('"' || to_char(r."resolved_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"entity":' || (to_json(r."entity")::text) || ',"row_id":' || ('"' || r."row_id"::text || '"') || ',"device_id":' || (coalesce('"' || r."device_id"::text || '"', 'null')) || ',"number":' || (r."number"::text) || ',"base":' || (r."base"::text) || ',"reason":' || (to_json(r."reason")::text) || ',"rules":' || (r."rules"::text) || ',"state":' || (to_json(r."state")::text) || ',"resolution":' || (coalesce(to_json(r."resolution")::text, 'null')) || ',"resolved_by":' || (coalesce('"' || r."resolved_by"::text || '"', 'null')) || ',"resolved_at":' || (coalesce('"' || to_char(r."resolved_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
     from "sync"."conflicts" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
 end $plan$;
 create or replace function "sync"."list_conflicts_6a27952a"(ctx text, page integer, start uuid, out body text, out following uuid) 
@@ -333,7 +333,7 @@ begin
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"entity":' || (to_json(r."entity")::text) || ',"row_id":' || ('"' || r."row_id"::text || '"') || ',"device_id":' || (coalesce('"' || r."device_id"::text || '"', 'null')) || ',"number":' || (r."number"::text) || ',"base":' || (r."base"::text) || ',"reason":' || (to_json(r."reason")::text) || ',"rules":' || (r."rules"::text) || ',"state":' || (to_json(r."state")::text) || ',"resolution":' || (coalesce(to_json(r."resolution")::text, 'null')) || ',"resolved_by":' || (coalesce('"' || r."resolved_by"::text || '"', 'null')) || ',"resolved_at":' || (coalesce('"' || to_char(r."resolved_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' as j
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"entity":' || (to_json(r."entity")::text) || ',"row_id":' || ('"' || r."row_id"::text || '"') || ',"device_id":' || (coalesce('"' || r."device_id"::text || '"', 'null')) || ',"number":' || (r."number"::text) || ',"base":' || (r."base"::text) || ',"reason":' || (to_json(r."reason")::text) || ',"rules":' || (r."rules"::text) || ',"state":' || (to_json(r."state")::text) || ',"resolution":' || (coalesce(to_json(r."resolution")::text, 'null')) || ',"resolved_by":' || (coalesce('"' || r."resolved_by"::text || '"', 'null')) || ',"resolved_at":' || (coalesce('"' || to_char(r."resolved_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' as j
             from "sync"."conflicts" r
            where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
            order by r.id limit page + 1) p;
@@ -382,7 +382,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 #variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"conflict_id":' || ('"' || r."conflict_id"::text || '"') || ',"resolution_type":' || (to_json(r."resolution_type")::text) || ',"resolution_data":' || (coalesce(r."resolution_data"::text, 'null')) || ',"auto_resolved":' || (r."auto_resolved"::text) || ',"timestamp":' || ('"' || to_char(r."timestamp" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"conflict_id":' || ('"' || r."conflict_id"::text || '"') || ',"resolution_type":' || (to_json(r."resolution_type")::text) || ',"resolution_data":' || (coalesce(r."resolution_data"::text, 'null')) || ',"auto_resolved":' || (r."auto_resolved"::text) || ',"timestamp":' || ('"' || to_char(r."timestamp" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
     from "sync"."conflict_resolution_history" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
 end $plan$;
 create or replace function "sync"."list_conflict_resolution_history_ddbb4e6c"(ctx text, page integer, start uuid, out body text, out following uuid) 
@@ -393,7 +393,7 @@ begin
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"conflict_id":' || ('"' || r."conflict_id"::text || '"') || ',"resolution_type":' || (to_json(r."resolution_type")::text) || ',"resolution_data":' || (coalesce(r."resolution_data"::text, 'null')) || ',"auto_resolved":' || (r."auto_resolved"::text) || ',"timestamp":' || ('"' || to_char(r."timestamp" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"conflict_id":' || ('"' || r."conflict_id"::text || '"') || ',"resolution_type":' || (to_json(r."resolution_type")::text) || ',"resolution_data":' || (coalesce(r."resolution_data"::text, 'null')) || ',"auto_resolved":' || (r."auto_resolved"::text) || ',"timestamp":' || ('"' || to_char(r."timestamp" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
             from "sync"."conflict_resolution_history" r
            where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
            order by r.id limit page + 1) p;
@@ -437,7 +437,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 #variable_conflict use_variable
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"body":' || (to_json(r."body")::text) || ',"answer":' || (r."answer"::text) || '}' into version, body
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"body":' || (to_json(r."body")::text) || ',"answer":' || (r."answer"::text) || '}' into version, body
     from "sync"."push_receipts" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
 end $plan$;
 create or replace function "sync"."list_push_receipts_4fc14f63"(ctx text, page integer, start uuid, out body text, out following uuid) 
@@ -448,7 +448,7 @@ begin
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || ('"' || r."user_id"::text || '"') || ',"body":' || (to_json(r."body")::text) || ',"answer":' || (r."answer"::text) || '}' as j
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"body":' || (to_json(r."body")::text) || ',"answer":' || (r."answer"::text) || '}' as j
             from "sync"."push_receipts" r
            where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
            order by r.id limit page + 1) p;

@@ -221,21 +221,23 @@ async def test_what_was_never_made_awaits_its_migration(world: World) -> None:
     assert caught.value.where == "kit.unmade"
 
 
-async def test_a_revision_that_fails_leaves_nothing(
+async def test_a_step_that_fails_leaves_nothing(
     engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from holdfast.engines.sqlite import engine as module
-    from holdfast.model.steps import CreateEntity, Step
+    from holdfast.engines.sqlite import _ddl
+    from holdfast.model.steps import CreateEntity
 
-    def broken(step: Step) -> list[str]:
+    def broken(schema: object) -> list[str]:
         return ["create table kit__half (a integer) strict", "create nonsense"]
 
-    monkeypatch.setattr(module, "statements", broken)
-    with pytest.raises(HoldfastError):
-        await engine.apply([CreateEntity(UNMADE)], revision="half", checksum="1")
+    with monkeypatch.context() as patched:
+        patched.setattr(_ddl, "entity", broken)
+        with pytest.raises(HoldfastError):
+            await engine.apply([CreateEntity(UNMADE)], revision="half", checksum="1")
     assert set(await engine.applied()) == {"kit"}
     with behind(engine) as raw:
         assert raw.execute("select count(*) from sqlite_schema where name = 'kit__half'").fetchone() == (0,)
+    assert [path.name for path in engine.path.parent.glob("*-migration")] == []
 
 
 async def test_the_statements_of_steps_can_be_read(engine: SqliteEngine) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.engines.postgres._alter import ASIDE
 from holdfast.engines.postgres._names import Roles, quoted
 from holdfast.engines.postgres.inspection.catalogs import Standing
 from holdfast.engines.postgres.inspection.deparse import Deparsed
@@ -71,21 +72,17 @@ class Comparison:
             else:
                 yield from self._column(column, record)
         for name in standing:
+            if name.startswith(ASIDE) and not standing[name]["not_null"]:
+                continue  # set aside by a revision
             yield self._say(
                 f"column {name} is not declared",
                 f"alter table {self.table.sql_name} drop column {quoted(name)}",
             )
-        declared = [column.name for column in self.table.columns]
-        stands = [record["name"] for record in self.standing.columns]
-        if sorted(stands) == sorted(declared) and stands != declared:
-            yield self._say(
-                "its columns stand in another order than declared, and generated functions assign by position",
-                "make the table anew in the declared order",
-            )
 
     def _column(self, column: Column, record: Any) -> Iterator[str]:
         alter = f"alter table {self.table.sql_name} alter column {quoted(column.name)}"
-        if record["type"] != column.type or record["collation"] != column.collation:
+        same = record["type"] == column.type or self._is_limited(column, record["type"])
+        if not same or record["collation"] != column.collation:
             stands, declared = (
                 _typed(record["type"], record["collation"]),
                 _typed(column.type, column.collation),
@@ -99,6 +96,13 @@ class Comparison:
                 f"column {column.name} has a default, and the store leaves nothing to one",
                 f"{alter} drop default",
             )
+
+    def _is_limited(self, column: Column, stands: str) -> bool:
+        """Whether a column is wider than declared, of the same kind, and a constraint holds the rest."""
+        kinds = {"character varying": "text"}
+        kind, declared = (text.partition("(")[0] for text in (stands, column.type))
+        names = {record["name"] for record in self.standing.checks}
+        return kinds.get(kind, kind) == kinds.get(declared, declared) and column.limit in names
 
     def _checks(self) -> Iterator[str]:
         """By their spelling; by their columns alone where nothing could be spelled."""
@@ -115,9 +119,11 @@ class Comparison:
                     f"the check on {check.column} is missing or changed",
                     f"alter table {self.table.sql_name} add check ({check.expression})",
                 )
+        limits = {column.limit for column in self.table.columns}
         for record in self.standing.checks:
             key = record["columns"] if self.spelled is None else record["expression"]
-            if not wanted[key]:
+            aside = record["columns"].startswith(ASIDE)
+            if not wanted[key] and record["name"] not in limits and not aside:
                 yield self._say(
                     f"check {record['name']} is not declared", drop_constraint(self.table, record["name"])
                 )
@@ -241,5 +247,6 @@ def _same_key(key: ForeignKey, record: Any) -> bool:
         and record["target"] == key.target
         and tuple(record["target_columns"]) == key.target_columns
         and record["deferred"] == key.deferred
+        and record["valid"]
         and (record["on_delete"], record["on_update"]) == ("a", "a")
     )

@@ -13,10 +13,11 @@ from holdfast.engines.postgres._ddl import (
     constraint_name,
     field_check,
     index_name,
+    limit_name,
     log_owner_policy,
+    owner_column,
     owner_policy,
     unique_name,
-    wanted_indexes,
 )
 from holdfast.engines.postgres._names import Roles, quoted, sql_type
 from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
@@ -36,6 +37,8 @@ class Column:
     not_null: bool = True
     collation: str | None = None
     has_default: bool = False
+    limit: str | None = None
+    """The constraint that holds a length or a number of digits where the column itself is wider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,12 @@ def table_of(schema: EntitySchema, roles: Roles) -> Table:
     realm = schema.visibility == "realm"
     return Table(
         pack=schema.pack,
-        name=schema.table,
+        name=schema.relation,
         columns=_columns(schema),
         indexes=_indexes(schema),
         checks=_checks(schema),
         foreign_keys=tuple(_foreign_key(schema, f) for f in schema.fields if f.reference is not None),
-        policies=() if realm else _policies(schema.table, owner=schema.owner),
+        policies=() if realm else _policies(schema.relation, owner=owner_column(schema)),
         grants=_grants(schema, roles),
         guarded=schema.journaled,
     )
@@ -131,19 +134,26 @@ def _columns(schema: EntitySchema) -> tuple[Column, ...]:
     columns += [Column(name, "timestamp with time zone") for name in ("created_at", "updated_at")]
     if schema.journaled:
         columns.append(Column("commit_salt", "bytea"))
-    return (*columns, *(_column(field) for field in schema.fields))
+    return (*columns, *(_column(schema, field) for field in schema.fields))
 
 
-def _column(field: FieldSchema) -> Column:
+def _column(schema: EntitySchema, field: FieldSchema) -> Column:
     kind, _, collation = sql_type(field.type).partition(" collate ")
     kind = kind.replace("varchar", "character varying")
     printed = {"timestamptz": "timestamp with time zone"}.get(kind, kind)
-    return Column(field.name, printed, not field.nullable, collation.strip('"') or None)
+    return Column(
+        field.column,
+        printed,
+        not field.nullable,
+        collation.strip('"') or None,
+        has_default=True,
+        limit=limit_name(schema.stable_name, field),
+    )
 
 
 def _checks(schema: EntitySchema) -> tuple[Check, ...]:
     tenant = [] if schema.visibility == "realm" else [Check("tenant_id", NOT_NIL)]
-    fields = [(field.name, field_check(field)) for field in schema.fields]
+    fields = [(field.column, field_check(field)) for field in schema.fields]
     declared = [Check(name, text) for name, text in fields if text is not None]
     return (*tenant, Check("version", VERSION_CHECK), *declared)
 
@@ -153,31 +163,29 @@ def _lead(schema: EntitySchema, fields: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _indexes(schema: EntitySchema) -> tuple[Index, ...]:
-    primary = Index(f"{schema.table}_pkey", _lead(schema, ("id",)), unique=True, key="p")
+    primary = Index(f"{schema.relation}_pkey", _lead(schema, ("id",)), unique=True, key="p")
     uniques = [
         Index(
             unique_name(schema, rule),
-            _lead(schema, rule.fields),
+            _lead(schema, schema.columns(rule.fields)),
             unique=True,
-            where=rule.when and quoted(rule.when),
+            where=rule.when and quoted(schema.by_name[rule.when].column),
             key=None if rule.when else "u",
         )
         for rule in schema.uniques
     ]
-    others = [
-        Index(index_name(schema, fields[:-1]), _lead(schema, fields)) for fields in wanted_indexes(schema)
-    ]
+    others = [Index(index_name(schema, columns), _lead(schema, columns)) for columns in schema.index_columns]
     return (primary, *uniques, *others)
 
 
 def _foreign_key(schema: EntitySchema, field: FieldSchema) -> ForeignKey:
     assert field.reference is not None  # noqa: S101
-    name = constraint_name(schema, (field.name,), "fkey")
+    name = constraint_name(schema.relation, (field.column,), "fkey")
     if field.reference.table == MEMBERS:
-        own, other = ("tenant_id", field.name), ("tenant_id", "user_id")
+        own, other = ("tenant_id", field.column), ("tenant_id", "user_id")
         return ForeignKey(name, own, "realm.memberships", other)
     return ForeignKey(
-        name, _lead(schema, (field.name,)), field.reference.table, _lead(schema, ("id",)), deferred=True
+        name, _lead(schema, (field.column,)), field.reference.table, _lead(schema, ("id",)), deferred=True
     )
 
 
@@ -208,7 +216,14 @@ def _granted(role: str, *privileges: str) -> frozenset[Grant]:
 
 def log_tables(roles: Roles) -> tuple[Table, ...]:
     """The counters, the change log, the field history, the tombstones and the ledger."""
-    return (_heads(roles), _changes(roles), _history(roles), _tombstones(roles), _ledger(roles))
+    return (
+        _heads(roles),
+        _changes(roles),
+        _history(roles),
+        _tombstones(roles),
+        _ledger(roles),
+        _ledger_steps(roles),
+    )
 
 
 def _log_grants(roles: Roles, *runtime: str) -> frozenset[Grant]:
@@ -320,5 +335,25 @@ def _ledger(roles: Roles) -> Table:
             Column("applied_by", "text", has_default=True),
         ),
         indexes=(Index("revisions_pkey", ("revision",), unique=True, key="p"),),
+        grants=frozenset((role, "SELECT") for role in readers),
+    )
+
+
+def _ledger_steps(roles: Roles) -> Table:
+    readers = (roles.runtime, roles.realm, roles.maintenance)
+    return Table(
+        pack="holdfast",
+        name="revision_steps",
+        columns=(
+            Column("revision", "text"),
+            Column("step", "integer"),
+            Column("checksum", "text"),
+            Column("release", "text", has_default=True),
+            Column("phase", "text", has_default=True),
+            Column("started_at", "timestamp with time zone", has_default=True),
+            Column("finished_at", "timestamp with time zone", not_null=False),
+            Column("cursor", "text", not_null=False),
+        ),
+        indexes=(Index("revision_steps_pkey", ("revision", "step"), unique=True, key="p"),),
         grants=frozenset((role, "SELECT") for role in readers),
     )

@@ -14,7 +14,7 @@
 select format('%I.%I', n.nspname, c.relname) as object, l.rolname as login
   from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_roles l
  where c.relkind in ('r', 'p') and n.oid in :schemas and l.rolname in (:runtime, :maintenance)
-   and not (c.relrowsecurity and c.relforcerowsecurity) and (n.nspname, c.relname) <> ('holdfast', 'revisions')
+   and not (c.relrowsecurity and c.relforcerowsecurity) and (n.nspname, c.relname) not in (('holdfast', 'revisions'), ('holdfast', 'revision_steps'))
    and (has_table_privilege(l.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
         or has_any_column_privilege(l.oid, c.oid, 'SELECT, INSERT, UPDATE'));
 

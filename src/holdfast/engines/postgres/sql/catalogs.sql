@@ -26,7 +26,7 @@ select k.conrelid::bigint as oid, k.conname as name, pg_get_expr(k.conbin, k.con
 
 -- name: foreign_keys
 select k.conrelid::bigint as oid, k.conname as name, format('%s.%s', n.nspname, c.relname) as target,
-       k.condeferrable and k.condeferred as deferred, k.confdeltype::text as on_delete, k.confupdtype::text as on_update,
+       k.condeferrable and k.condeferred as deferred, k.convalidated as valid, k.confdeltype::text as on_delete, k.confupdtype::text as on_update,
        (select array_agg(a.attname::text order by u.place) from unnest(k.conkey) with ordinality u(number, place)
           join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.number) as columns,
        (select array_agg(a.attname::text order by u.place) from unnest(k.confkey) with ordinality u(number, place)
@@ -37,7 +37,7 @@ select k.conrelid::bigint as oid, k.conname as name, format('%s.%s', n.nspname, 
 -- name: indexes
 select i.indrelid::bigint as oid, c.relname as name, i.indisunique as unique, k.contype::text as key,
        pg_get_expr(i.indpred, i.indrelid) as predicate,
-       m.amname = 'btree' and i.indexprs is null and i.indnatts = i.indnkeyatts and i.indimmediate
+       m.amname = 'btree' and i.indisvalid and i.indexprs is null and i.indnatts = i.indnkeyatts and i.indimmediate
          and not coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
          and '0' = all (string_to_array(i.indoption::text, ' '))
          and not exists (select from unnest(i.indkey::int2[], i.indcollation::oid[]) u(number, used) join pg_attribute a

@@ -1,8 +1,10 @@
--- The tenants' counters, the change log and the field history. Tombstones at or below the horizon may have been collected.
+-- The tenants' counters, the change log and the field history. Tombstones at or below the horizon may have been collected; `tended`
+-- counts what a schema change has done to rows without a number, so that no flush writes over it what it had read before.
 create table if not exists holdfast__tenant_heads (
   tenant_id blob not null primary key references realm__tenants (id),
   head integer not null default 0 check (head >= 0),
-  horizon integer not null default 0 check (horizon >= 0)
+  horizon integer not null default 0 check (horizon >= 0),
+  tended integer not null default 0
 ) strict, without rowid;
 
 create table if not exists holdfast__changes (

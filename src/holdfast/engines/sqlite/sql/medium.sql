@@ -9,10 +9,3 @@ create table if not exists holdfast__medium (
 
 insert into holdfast__medium (one, medium, moment, flush)
 select 1, lower(hex(randomblob(16))), 0, 0 where not exists (select 1 from holdfast__medium);
-
--- The ledger of revisions.
-create table if not exists holdfast__revisions (
-  revision text not null primary key,
-  checksum text not null,
-  applied_at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-) strict, without rowid;
