@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -60,10 +61,10 @@ def root(version: int = 1) -> IndexRoot:
 
 
 def test_what_is_sealed_as_one_follows_the_marks() -> None:
-    assert [(cell.name, *cell.kinds) for cell in TABLE.cells] == [
-        ("merchant", "merchant"),
-        ("source_id", "source_id"),
-        ("details", "notes", "extra"),
+    assert [(cell.name, set(cell.names)) for cell in TABLE.cells] == [
+        ("merchant", {"merchant"}),
+        ("source_id", {"source_id"}),
+        ("details", {"notes", "extra"}),
     ]
     assert TABLE.indexes == {"merchant": "bucket", "source_id": "unique"}
     assert TABLE.table == "finance.payments"
@@ -76,6 +77,28 @@ def test_a_row_is_opened_as_it_was_sealed() -> None:
     assert key_ids([cells]) == {key.id}
     assert TABLE.open(cells, ROW, OpenKeys({key.id: key})) == VALUES
     assert b"bakery" not in b"".join(cell for cell in cells.values() if cell)
+
+
+def test_a_rename_of_table_and_fields_leaves_everything_readable() -> None:
+    key = data_key()
+    cells = TABLE.seal(VALUES, ROW, key)
+    names = {"merchant": "shop", "source_id": "reference", "notes": "remarks"}
+    fields = tuple(
+        replace(one, name=names[one.name], origin=one.name) if one.name in names else one
+        for one in SCHEMA.fields
+    )
+    renamed = replace(SCHEMA, table="expenses", origin="payments", fields=fields)
+    marks = {names.get(name, name): marker for name, marker in sealed_fields(Payment).items()}
+    table = SealedTable.of(renamed, marks)
+    moved = {names.get(name, name): cell for name, cell in cells.items()}
+    keys, expected = OpenKeys({key.id: key}), {names.get(name, name): value for name, value in VALUES.items()}
+    assert table.open(moved, ROW, keys) == expected
+    assert table.open(table.seal(expected, ROW, key), ROW, keys) == expected
+    one = root()
+    assert table.entries(expected, (one,))["reference"] == TABLE.entries(VALUES, (one,))["source_id"]
+    # Named anew without saying what they were, they are other fields.
+    with pytest.raises(Unreadable):
+        SealedTable.of(replace(SCHEMA, table="expenses"), sealed_fields(Payment)).open(cells, ROW, keys)
 
 
 def test_what_has_no_value_costs_no_message() -> None:
