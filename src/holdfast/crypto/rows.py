@@ -133,3 +133,12 @@ class SealedTable:
 def key_ids(rows: Iterable[Mapping[str, bytes | None]]) -> set[bytes]:
     """The data keys that these rows' cells ask for. Raises Unreadable for what is no envelope."""
     return {key_id_of(envelope) for cells in rows for envelope in cells.values() if envelope is not None}
+
+
+def sealed_bytes(
+    cells: Mapping[str, bytes | None], entries: Mapping[str, Sequence[bytes]] | None = None
+) -> int:
+    """What cells and index entries count for, where a row is measured against its limit: in place of the values in them."""
+    sealed = sum(len(name) + (16 if cell is None else len(cell)) for name, cell in cells.items())
+    indexed = sum(len(name) + len(entry) for name, made in (entries or {}).items() for entry in made)
+    return sealed + indexed

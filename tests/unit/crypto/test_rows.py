@@ -11,9 +11,9 @@ import pytest
 from pydantic import JsonValue
 
 from holdfast.crypto.blind import IndexRoot
-from holdfast.crypto.envelope import WrappingKey
+from holdfast.crypto.envelope import OVERHEAD, WrappingKey
 from holdfast.crypto.hierarchy import DataKey, KeyKind, make_key
-from holdfast.crypto.rows import SealedTable, key_ids
+from holdfast.crypto.rows import SealedTable, key_ids, sealed_bytes
 from holdfast.crypto.secret import SecretKey
 from holdfast.crypto.vault import OpenKeys
 from holdfast.errors import Unreadable
@@ -149,3 +149,11 @@ def test_entries_are_made_under_every_root_and_only_for_values() -> None:
 def test_a_write_without_sealed_fields_seals_nothing(values: dict[str, Any]) -> None:
     assert TABLE.seal(values, ROW, data_key(0)) == {}
     assert TABLE.entries(values, (root(),)) == {}
+
+
+def test_what_sealing_adds_is_counted() -> None:
+    row = {"merchant": "é" * 50, "source_id": None}
+    cells, entries = TABLE.seal(row, ROW, data_key()), TABLE.entries(row, (root(1), root(2)))
+    value = 2 + 100
+    assert sealed_bytes(cells) == len("merchant") + value + OVERHEAD + len("source_id") + 16
+    assert sealed_bytes(cells, entries) - sealed_bytes(cells) == 2 * (len("merchant") + 4)
