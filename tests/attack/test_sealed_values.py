@@ -163,6 +163,10 @@ def test_a_key_id_in_the_header_never_chooses_a_key_of_another_person() -> None:
     with pytest.raises(Unreadable):
         OpenKeys({mine.id: theirs}).open(TABLE, COLUMN, envelope, ROW)
     assert key_id_of(renamed) == theirs.id
+    nothing: list[Any] = [None, 7, "", b"", [], bytearray(envelope)]
+    for one in nothing:
+        with pytest.raises(Unreadable):
+            both.open(TABLE, COLUMN, one, ROW)
 
 
 def failures() -> Iterator[HoldfastError]:

@@ -119,6 +119,15 @@ def test_the_command_line_loads_what_a_verb_needs() -> None:
     assert loaded.isdisjoint({"fastapi", "uvicorn", "asyncpg", "alembic", "sqlalchemy", "anyio", "httpx"})
 
 
+def test_a_key_providers_library_waits_until_that_provider_is_opened() -> None:
+    providers = ("aws_kms", "local", "os_keyring", "passphrase", "pkcs11")
+    statement = "import holdfast.crypto.vault, " + ", ".join(
+        f"holdfast.crypto.providers.{name}" for name in providers
+    )
+    libraries = {"argon2", "boto3", "botocore", "keyring", "pkcs11", "shamir_mnemonic"}
+    assert loaded_by(statement).isdisjoint(libraries)
+
+
 @pytest.mark.parametrize("name", holdfast.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(holdfast, name) is not None

@@ -3,5 +3,6 @@
 Nothing here stores a key, opens a transaction or knows an engine: keys are kept behind `vault.KeyStore`. Cryptography itself is
 `cryptography`'s and argon2-cffi's; what is here is which key, bound to what, how often, and in which form.
 Imported by `store` and everything above it; itself it imports `errors` and `model`. A provider's library is imported in that
-provider's module alone. Open `envelope.py` first, then `hierarchy.py` and `vault.py`.
+provider's module alone. Open `envelope.py` first, then `hierarchy.py` for the keys, `vault.py` for what gives
+them out, and `rows.py` for what the store seals.
 """

@@ -82,10 +82,8 @@ def canonical_value(kind: FieldType, value: Any) -> bytes:
 
 
 def encode_group(kinds: Mapping[str, FieldType], values: Mapping[str, Any]) -> bytes:
-    """The values of a group's fields, by stable name, as they are sealed together."""
-    members = (
-        orjson.dumps(name) + b":" + encode_value(kinds[name], values.get(name)) for name in sorted(kinds)
-    )
+    """The values of all of a group's fields, by stable name, as they are sealed together."""
+    members = (orjson.dumps(name) + b":" + encode_value(kinds[name], values[name]) for name in sorted(kinds))
     return b"{" + b",".join(members) + b"}"
 
 

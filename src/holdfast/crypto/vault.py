@@ -1,7 +1,7 @@
 """The vault: from a tenant and a person to the keys that seal and open their fields. What the store asks.
 
 Key records are somebody else's to keep: `KeyStore` says what is needed of them. The root is asked once for a tenant; what was
-unwrapped is held for `max_age` at most, and for at most so many keys, so that what another process has destroyed is soon gone
+unwrapped is used for `max_age` at most, and held of at most so many keys, so that what another process has destroyed is soon gone
 here too. Sealing itself waits for nothing: who asks for a data key says how many values are to be sealed, and has the right to
 that many when the answer comes.
 
@@ -49,16 +49,16 @@ class KeyStore(Protocol):
         """Those of these keys that are the tenant's, destroyed ones too. In no order."""
 
     async def current(self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind) -> KeyRecord | None:
-        """The newest version of such a key, in whatever state; None where there never was one."""
+        """The newest version of such a key that is not pending, active or not; None where there is none."""
 
     async def index_roots(self, tenant_id: UUID) -> list[KeyRecord]:
         """The tenant's index roots that are written and searched (pending, active or decrypt-only), by version."""
 
     async def add(self, record: KeyRecord) -> KeyRecord:
-        """Keep a new version, and put the version before it, where it is active, to decrypt-only: both or neither.
+        """Keep a new version. One that is active puts the active one before it to decrypt-only: both or neither.
 
-        Where another process has been faster with this kind and version, or the person has been erased, nothing is changed; the
-        record that stands is returned.
+        Where another process has been faster with this kind and version, nothing is changed, and the record that stands is returned.
+        So it is where the person has been erased, looked at in the same transaction: what is returned then is a destroyed record.
         """
 
     async def lease(self, tenant_id: UUID, key_id: bytes, lease: Lease) -> bool:
@@ -76,7 +76,10 @@ class OpenKeys:
 
     def open(self, table: str, column: str, envelope: bytes, row: bytes) -> bytes:
         """The data in an envelope of this place, named by stable names. Raises Unreadable."""
-        key = self.keys.get(envelope[KEY_ID])
+        try:
+            key = self.keys.get(envelope[KEY_ID])
+        except TypeError:
+            key = None
         if key is None:
             raise unreadable(f"{table}.{column}")
         return key.cipher(table, column).open(envelope, row)
@@ -113,9 +116,11 @@ class _Kept(Generic[Held]):
             self._held.popitem(last=False)
         return held
 
-    def pop(self, key_id: bytes) -> Held | None:
-        found = self._held.pop(key_id, None)
-        return found[1] if found else None
+    def drop(self, gone: Callable[[Held], bool]) -> list[Held]:
+        dropped = [(key_id, held) for key_id, (_, held) in self._held.items() if gone(held)]
+        for key_id, _ in dropped:
+            del self._held[key_id]
+        return [held for _, held in dropped]
 
     def clear(self) -> list[Held]:
         held = [one for _, one in self._held.values()]
@@ -166,10 +171,8 @@ class Vault:
         """
         if not 0 <= messages <= MOST_MESSAGES:
             raise ValueError(f"At most {MOST_MESSAGES:,} messages are reserved at once.")
-        if (
-            self._process != os.getpid()
-        ):  # a fork shares its parent's lease, and would use it up a second time
-            self.lock()
+        if self._process != os.getpid():
+            self.lock()  # a fork shares its parent's lease, and would use it up a second time
             self._process = os.getpid()
         quota = SUBJECT_QUOTA if subject_id else TENANT_QUOTA
         if (ready := self._reserved(tenant_id, subject_id, quota, messages)) is not None:
@@ -217,20 +220,18 @@ class Vault:
             return self._roots.put(tenant_id.bytes, tuple(roots))
 
     def forget(self, tenant_id: UUID, key_ids: Iterable[bytes]) -> None:
-        """Let go of these keys and of what was made of them: they were destroyed, or replaced."""
-        for key_id in key_ids:
-            self._wrapping.pop(key_id)
-            if (key := self._data.pop(key_id)) is not None:
-                self._current.pop(_owner(tenant_id, key.record.subject_id))
+        """Let go of these keys and of what was made of them: they were destroyed, or replaced. And of the tenant's index roots."""
+        ids = frozenset(key_ids)
+        self._wrapping.drop(lambda held: held.record.id in ids)
+        for kept in (self._data, self._current):
+            for key in kept.drop(lambda key: key.id in ids):
                 key.destroy()
-        self._current.pop(_owner(tenant_id, None))
-        self._roots.pop(tenant_id.bytes)
+        self._roots.drop(lambda roots: roots[0].record.tenant_id == tenant_id)
 
     def lock(self) -> None:
         """Let go of everything. The next call asks the root again."""
         self._wrapping.clear()
-        self._current.clear()
-        for key in self._data.clear():
+        for key in (*self._data.clear(), *self._current.clear()):
             key.destroy()
         for roots in self._roots.clear():
             for root in roots:
@@ -382,6 +383,6 @@ def _owner(tenant_id: UUID, subject_id: UUID | None) -> bytes:
 
 def _erased() -> Conflict:
     return Conflict(
-        "This person's keys have been destroyed: nothing can be sealed for them any more.",
-        hint="Their data was erased for good; a person who comes back is a new one.",
+        "These keys have been destroyed: nothing can be sealed for this person or tenant any more.",
+        hint="Their data was erased for good; who comes back is a new one.",
     )

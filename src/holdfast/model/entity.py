@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from holdfast.errors import DeclarationError
 from holdfast.model.ids import new_id
-from holdfast.model.markers import Converted, Marker, Member, Merge, Ref, Sealed, ServerSet, Was
+from holdfast.model.markers import Converted, Marker, Member, Merge, Ref, ServerSet, Was
 from holdfast.model.merging import check_merge
 from holdfast.model.policies import (
     Bookkeeping,
@@ -89,7 +89,6 @@ def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
         )
     realm = _one(entity, Realm) is not None
     _refuse_model_validators(entity)
-    _refuse_sealed_keys(entity)
     fields = _fields(entity, realm=realm)
     schema = _with_policies(entity, pack, tuple(fields.values()))
     _check_policies(entity, schema)
@@ -123,21 +122,6 @@ def _refuse_model_validators(entity: type[Entity]) -> None:
             where=entity.__name__,
             hint="Use field validators; keep rules across fields where the row is decided on.",
         )
-
-
-def _refuse_sealed_keys(entity: type[Entity]) -> None:
-    """An index or unique rule on ciphertext finds nothing, unless it is a blind one."""
-    hints = get_type_hints(entity, include_extras=True)
-    keys = [policy for policy in entity.policies if isinstance(policy, Index | Unique)]
-    for name in (name for policy in keys for name in policy.fields if name in hints):
-        where = f"{entity.__name__}.{name}"
-        for marker in walk(hints[name], where=where).markers():
-            if isinstance(marker, Sealed) and marker.index is None:
-                raise DeclarationError(
-                    "a sealed field is indexed, and has no blind index",
-                    where=where,
-                    hint='Annotated[…, Sealed(index="unique")], or "bucket"; or leave it out of Index and Unique.',
-                )
 
 
 def _fields(entity: type[Entity], *, realm: bool) -> dict[str, FieldSchema]:

@@ -49,6 +49,7 @@ def check_sealing(
 ) -> None:
     """Raise DeclarationError, with a hint, for a mark that cannot be carried out. `sealed` may name system fields."""
     plain = dict(_plain_fields(schema, policies))
+    taken = {*schema.by_name, *(field.column for field in schema.fields)}
     for name, marker in sealed.items():
         if name in plain:
             raise DeclarationError(
@@ -58,9 +59,9 @@ def check_sealing(
             )
         if marker.index is not None:
             _check_index(schema.by_name[name].type, where=f"{where}.{name}")
-        if marker.group is not None and (marker.group in schema.by_name or not marker.group.isidentifier()):
+        if marker.group is not None and (marker.group in taken or not marker.group.isidentifier()):
             raise DeclarationError(
-                "a group of sealed fields has a name of its own, which no field has",
+                "a group of sealed fields has a name of its own, which no field has or had",
                 where=f"{where}.{name}",
                 hint='Sealed(group="details")',
             )

@@ -21,7 +21,7 @@ class MemoryKeyStore:
         return [record for record in found if record is not None and record.tenant_id == tenant_id]
 
     async def current(self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind) -> KeyRecord | None:
-        return self._newest(tenant_id, subject_id, kind)
+        return self._newest(tenant_id, subject_id, kind, pending=False)
 
     async def index_roots(self, tenant_id: UUID) -> list[KeyRecord]:
         live = {KeyState.PENDING, KeyState.ACTIVE, KeyState.DECRYPT_ONLY}
@@ -34,10 +34,16 @@ class MemoryKeyStore:
 
     async def add(self, record: KeyRecord) -> KeyRecord:
         newest = self._newest(record.tenant_id, record.subject_id, record.kind)
+        person = self._newest(record.tenant_id, record.subject_id, KeyKind.SUBJECT)
+        for standing in (newest, person):
+            if standing is not None and standing.state is KeyState.DESTROYED:
+                return standing
         if newest is not None and newest.version >= record.version:
             return newest
-        if newest is not None and newest.state is KeyState.ACTIVE:
-            self.records[newest.id] = replace(newest, state=KeyState.DECRYPT_ONLY)
+        if record.state is KeyState.ACTIVE:
+            for before in self._versions(record.tenant_id, record.subject_id, record.kind):
+                if before.state is KeyState.ACTIVE:
+                    self.records[before.id] = replace(before, state=KeyState.DECRYPT_ONLY)
         self.records[record.id] = record
         return record
 
@@ -55,7 +61,16 @@ class MemoryKeyStore:
             self.records[record.id] = destroyed(record)
         return [record.id for record in keys]
 
-    def _newest(self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind) -> KeyRecord | None:
-        owner = (tenant_id, subject_id, kind)
-        versions = (r for r in self.records.values() if (r.tenant_id, r.subject_id, r.kind) == owner)
+    def _newest(
+        self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind, *, pending: bool = True
+    ) -> KeyRecord | None:
+        versions = (
+            record
+            for record in self._versions(tenant_id, subject_id, kind)
+            if pending or record.state is not KeyState.PENDING
+        )
         return max(versions, key=lambda record: record.version, default=None)
+
+    def _versions(self, tenant_id: UUID, subject_id: UUID | None, kind: KeyKind) -> list[KeyRecord]:
+        owner = (tenant_id, subject_id, kind)
+        return [r for r in self.records.values() if (r.tenant_id, r.subject_id, r.kind) == owner]

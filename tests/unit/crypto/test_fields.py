@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.crypto.fields import (
@@ -62,6 +62,7 @@ FIXED = [kind for kind in KINDS if kind.kind not in {"text", "json", "bytes"}]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=repr)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_value_of_every_type_goes_through_the_cipher(kind: FieldType, data: st.DataObject) -> None:
     value = data.draw(st.none() | values(kind))
@@ -73,6 +74,7 @@ def test_a_value_of_every_type_goes_through_the_cipher(kind: FieldType, data: st
 
 
 @pytest.mark.parametrize("kind", FIXED, ids=repr)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_length_of_a_sealed_value_is_its_types_and_not_its_own(
     kind: FieldType, data: st.DataObject
@@ -89,6 +91,7 @@ def test_widths_are_those_of_the_longest_values() -> None:
     assert width_of(TextType(10)) == width_of(JsonType()) == width_of(BytesType()) == 0
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_group_is_one_document(data: st.DataObject) -> None:
     kinds = {f"f{number}": kind for number, kind in enumerate(KINDS)}
@@ -125,6 +128,7 @@ def test_what_is_no_value_of_the_type_is_unreadable(spoilt: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=repr)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_plain_form_can_be_taken_for_an_envelope(kind: FieldType, data: st.DataObject) -> None:
     value = data.draw(st.none() | values(kind).map(kind.normalise))

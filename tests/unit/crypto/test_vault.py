@@ -236,6 +236,21 @@ async def test_an_erased_person_is_gone_and_nobody_else(world: World) -> None:
             await one.data_key(TENANT, PERSON, messages=1)
 
 
+async def test_what_is_forgotten_is_forgotten_everywhere(world: World) -> None:
+    """Also where a key that seals is no longer among those that open."""
+    vault = world.vault()
+    gone = await sealed(vault)
+    world.clock.seconds = 200
+    for _ in range(2**8):
+        await sealed(vault)
+    world.clock.seconds = 400
+    vault.forget(TENANT, world.store.erase(TENANT, PERSON))
+    with pytest.raises(Conflict):
+        await vault.data_key(TENANT, PERSON, messages=1)
+    with pytest.raises(Unreadable):
+        await opened(vault, gone)
+
+
 async def test_what_another_process_destroyed_is_gone_here_when_the_time_is_up(world: World) -> None:
     vault = world.vault()
     gone = await sealed(vault)

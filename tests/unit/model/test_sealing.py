@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue
 from holdfast.crypto.envelope import OVERHEAD
 from holdfast.errors import DeclarationError
 from holdfast.model.entity import Entity
-from holdfast.model.markers import Digits, MaxLength, Member, Ref, Sealed
+from holdfast.model.markers import Digits, MaxLength, Member, Ref, Sealed, Was
 from holdfast.model.policies import Index, Keep, Owned, Personal, Policy, Shared, Unique
 from holdfast.model.sealing import sealed_fields
 from tests.unit.model.declaring import declare
@@ -144,6 +144,9 @@ def test_what_decides_before_it_is_opened_stays_plain() -> None:
 def test_a_group_has_a_name_of_its_own() -> None:
     refused("a name of its own", field=Annotated[str, Sealed(group="other")], other=str)
     refused("a name of its own", field=Annotated[str, Sealed(group="field")])
+    refused(
+        "a name of its own", field=Annotated[str, Sealed(group="older")], other=Annotated[str, Was("older")]
+    )
     refused("a name of its own", field=Annotated[str, Sealed(group="no name")])
     refused("a name of its own", field=Annotated[str, Sealed(group="")])
 
