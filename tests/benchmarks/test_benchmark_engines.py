@@ -1,4 +1,4 @@
-"""The reference for SQLite does what Holdfast does to the file: what one writes the other reads."""
+"""The references do what Holdfast does to the medium: what one writes the other reads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from pathlib import Path
 
 import orjson
 import pytest
+from benchmarks.engines import __main__ as benchmark
+from benchmarks.engines import postgres_by_hand
+from benchmarks.engines.sqlite_by_hand import ByHand
 from benchmarks.errors import BenchmarkError
-from benchmarks.sqlite import __main__ as benchmark
-from benchmarks.sqlite.by_hand import ByHand
 
+from holdfast.engines.postgres.embedded import EmbeddedServer
+from holdfast.engines.postgres.engine import PostgresEngine
+from holdfast.engines.postgres.provision import new_passwords, provision
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.testing.conformance import World, first_revision
 from holdfast.testing.conformance.entities import CATALOG, Board
@@ -31,8 +35,26 @@ async def test_what_is_written_by_hand_is_read_through_the_port(tmp_path: Path) 
     assert [await hand.get(row["id"]) for row in rows] == rows
     assert len(orjson.loads(await hand.list(3))) == 3
     assert (await engine.inspect(list(CATALOG))).findings == ()
-    hand.close()
+    await hand.close()
     await engine.aclose()
+
+
+async def test_the_same_on_postgresql(postgres: EmbeddedServer) -> None:
+    logins = await provision(postgres.admin_url, database="by_hand", passwords=new_passwords())
+    engine = await PostgresEngine.open(logins)
+    try:
+        world = await benchmark.new_world(engine)
+        hand = await postgres_by_hand.ByHand.open(logins.runtime, CATALOG.schema(Board), world.ann)
+        await world.put(world.ann, Board(name="through the port", shelf="a", label="l"))
+        await hand.put([("by hand", "b", 1), ("by hand", "c", 2)])
+        assert [change.number for change in await world.changes(world.ann)] == [1, 2, 3]
+        rows = await world.query(world.ann, Board)
+        assert [await hand.get(row["id"]) for row in rows] == rows
+        assert len(orjson.loads(b"[" + await hand.list(3) + b"]")) == 3
+        assert await hand.pull() > 0
+        await hand.close()
+    finally:
+        await engine.aclose()
 
 
 def test_the_table_has_every_operation(
@@ -42,7 +64,9 @@ def test_the_table_has_every_operation(
         monkeypatch.setattr(benchmark, name, value)
     page = tmp_path / "page.md"
     page.write_text(f"before\n{benchmark.BEGIN}\n{benchmark.END}\nbehind\n")
-    assert benchmark.main(["--rounds", "1", "--rows", "100", "--write", str(page)]) == 0
+    assert (
+        benchmark.main(["--engines", "sqlite", "--rounds", "1", "--rows", "100", "--write", str(page)]) == 0
+    )
     text = page.read_text()
     for operation in ("get", "list of 100", "put", "row of a batch of 1000", "row of a pull"):
         assert f"| {operation} |" in text

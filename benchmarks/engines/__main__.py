@@ -1,4 +1,4 @@
-"""`python -m benchmarks.sqlite`: put, get, list, batch and pull on a SQLite file: by hand, through the port, through a session.
+"""`python -m benchmarks.engines`: put, get, list, batch and pull: by hand, through the port, through a session.
 
 The port is the engine alone, what it writes made beforehand: it shows what the engine costs beyond its statements. A session
 validates, plans, keeps versions, commits to values and groups flushes as well, none of which the reference does.
@@ -13,18 +13,26 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
+from benchmarks.engines import postgres_by_hand, sqlite_by_hand
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import machine_facts
-from benchmarks.sqlite.by_hand import ByHand
-from holdfast.engines.port import Batch, Selection
+from benchmarks.postgres import start_postgres
+from holdfast.changes.change import Operation
+from holdfast.engines.port import Batch, Capability, Engine, ListPlan, PlannedWrite, Selection, WritePlan
+from holdfast.engines.postgres.engine import PostgresEngine
+from holdfast.engines.postgres.provision import new_passwords, provision
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.engines.sqlite.location import Location
 from holdfast.model.query import Query
+from holdfast.store._prepare import prepare_create
 from holdfast.store.store import Store
 from holdfast.testing.conformance import World, first_revision
 from holdfast.testing.conformance.entities import CATALOG, Board
@@ -37,7 +45,7 @@ ROW_OF_A_BATCH = f"row of a batch of {BATCH}"
 PREPARED = {"put": (PUTS, 1), ROW_OF_A_BATCH: (1, BATCH)}
 """How many flushes of how many rows the port writes."""
 TARGETS = ("by hand", "port", "session")
-BEGIN, END = "<!-- benchmark: sqlite -->", "<!-- end of benchmark: sqlite -->"
+BEGIN, END = "<!-- benchmark: engines -->", "<!-- end of benchmark: engines -->"
 BOARD = CATALOG.schema(Board)
 
 Work = Callable[[], Awaitable[object]]
@@ -47,24 +55,35 @@ Work = Callable[[], Awaitable[object]]
 class Figure:
     """Medians over the rounds, microseconds for each call, or for each row where rows are what counts."""
 
+    engine: str
     operation: str
     target: str
     wall: float
     cpu: float
 
 
-class Bench:
-    """One file with rows in it, and the three ways to it."""
+class Hand(Protocol):
+    """The statements by hand."""
 
-    def __init__(self, engine: SqliteEngine, world: World, rows: int) -> None:
+    async def get(self, row_id: UUID) -> object: ...
+    async def list(self, limit: int) -> object: ...
+    async def put(self, rows: Sequence[tuple[str, str, int]]) -> None: ...
+    async def pull(self) -> object: ...
+    async def close(self) -> None: ...
+
+
+class Bench:
+    """A medium with rows in it, and the three ways to it."""
+
+    def __init__(self, engine: Engine, world: World, hand: Hand, rows: int) -> None:
         self._engine, self._world, self._scope = engine, world, world.ann
         self._store = Store(engine, CATALOG, cursor_secret=b"a benchmark's")
-        assert world.ann.user_id is not None
-        self.hand = ByHand(engine.path, world.tenant, world.ann.user_id)
+        self._plans = Capability.PLANS in engine.capabilities
+        self.hand = hand
         self._ids: list[UUID] = []
         self._rows = rows
         self._shelf = 0
-        self._batches: list[Batch] = []
+        self._batches: list[Batch | WritePlan] = []
 
     async def fill(self) -> None:
         boards = [Board(name=NAME, shelf=f"s{n}", label="l", position=n) for n in range(self._rows)]
@@ -120,6 +139,9 @@ class Bench:
 
     async def _port_list(self) -> None:
         for _ in range(PUTS):
+            if self._plans:
+                await self._engine.run(self._scope, ListPlan(BOARD, PAGE, None))
+                continue
             async with self._engine.begin(self._scope, read_only=True) as tx:
                 await tx.query(Query(BOARD, limit=PAGE))
 
@@ -130,12 +152,22 @@ class Bench:
         self._batches = []
         for _ in range(count):
             boards = [Board(name=a, shelf=b, label="l", position=n) for a, b, n in self._new(rows)]
+            if self._plans:
+                self._batches.append(WritePlan(BOARD, Operation.CREATE, [self._planned(b) for b in boards]))
+                continue
             writes = [self._world.creation(self._scope, board) for board in boards]
             self._batches.append(log_of(self._scope, head, writes))
             head += rows
 
+    def _planned(self, board: Board) -> PlannedWrite:
+        write = prepare_create(self._scope, BOARD, board, self._engine.limits)
+        return PlannedWrite(write, self._scope, datetime.now(UTC))
+
     async def _port_put(self) -> None:
         for batch in self._batches:
+            if isinstance(batch, WritePlan):
+                await self._engine.run(self._scope, batch)
+                continue
             async with self._engine.begin(self._scope) as tx:
                 await tx.lock()
                 await tx.write(batch)
@@ -166,36 +198,75 @@ class Bench:
             await s.batch(boards)
 
 
-async def measure(folder: Path, *, rounds: int, rows: int) -> list[Figure]:
-    """Every operation by every target, in turn, round after round, on one file."""
-    engine = await SqliteEngine.open(Location(folder / "benchmark.db"))
-    await engine.apply(first_revision(CATALOG), revision="benchmark", checksum="-")
-    bench = Bench(engine, await World.make(_People(), engine), rows)
+async def measure(bench: Bench, name: str, *, rounds: int) -> list[Figure]:
+    """Every operation by every target, in turn, round after round, on one medium."""
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    try:
-        await bench.fill()
-        for _ in range(rounds):
-            for operation, (count, targets) in bench.operations().items():
-                for target, work in targets.items():
-                    if target == "port":
-                        await bench.prepare(*PREPARED.get(operation, (0, 0)))
-                    wall, cpu = time.perf_counter(), time.process_time()
-                    await work()
-                    spent = time.perf_counter() - wall, time.process_time() - cpu
-                    taken.setdefault((operation, target), []).append((spent[0] / count, spent[1] / count))
-    finally:
-        bench.hand.close()
-        await engine.aclose()
+    await bench.fill()
+    for _ in range(rounds):
+        for operation, (count, targets) in bench.operations().items():
+            for target, work in targets.items():
+                if target == "port":
+                    await bench.prepare(*PREPARED.get(operation, (0, 0)))
+                wall, cpu = time.perf_counter(), time.process_time()
+                await work()
+                spent = time.perf_counter() - wall, time.process_time() - cpu
+                taken.setdefault((operation, target), []).append((spent[0] / count, spent[1] / count))
     return [
-        Figure(*key, *(statistics.median(column) * 1e6 for column in zip(*values, strict=True)))
+        Figure(name, *key, *(statistics.median(column) * 1e6 for column in zip(*values, strict=True)))
         for key, values in taken.items()
     ]
+
+
+@asynccontextmanager
+async def sqlite_bench(folder: Path, rows: int) -> AsyncIterator[Bench]:
+    """A new file."""
+    engine = await SqliteEngine.open(Location(folder / "benchmark.db"))
+    try:
+        world = await new_world(engine)
+        assert world.ann.user_id is not None
+        hand = sqlite_by_hand.ByHand(engine.path, world.tenant, world.ann.user_id)
+        yield Bench(engine, world, hand, rows)
+        await hand.close()
+    finally:
+        await engine.aclose()
+
+
+@asynccontextmanager
+async def postgres_bench(folder: Path, rows: int) -> AsyncIterator[Bench]:
+    """A new server, durable as in production."""
+    with start_postgres(folder / "postgres") as server:
+        logins = await provision(server.admin_url, database="benchmark", passwords=new_passwords())
+        engine = await PostgresEngine.open(logins)
+        try:
+            world = await new_world(engine)
+            hand = await postgres_by_hand.ByHand.open(logins.runtime, BOARD, world.ann)
+            yield Bench(engine, world, hand, rows)
+            await hand.close()
+        finally:
+            await engine.aclose()
+
+
+async def new_world(engine: Engine) -> World:
+    await engine.apply(first_revision(CATALOG), revision="benchmark", checksum="-")
+    return await World.make(_People(), engine)
+
+
+ENGINES = {"postgresql": postgres_bench, "sqlite": sqlite_bench}
+
+
+async def run(names: Sequence[str], folder: Path, *, rounds: int, rows: int) -> list[Figure]:
+    """The figures of each engine."""
+    figures: list[Figure] = []
+    for name in names:
+        async with ENGINES[name](folder, rows) as bench:
+            figures += await measure(bench, name, rounds=rounds)
+    return figures
 
 
 class _People(Harness):
     """Makes tenants and members through the port; nothing here looks past it."""
 
-    async def make_engine(self, steps: object) -> SqliteEngine:
+    async def make_engine(self, steps: object) -> Engine:
         raise NotImplementedError
 
     async def plant_raw(self, *_: object) -> None:
@@ -206,19 +277,22 @@ class _People(Harness):
 
 
 def markdown(figures: Sequence[Figure], facts: dict[str, str]) -> str:
-    """The figures as a table, with the command that made them."""
+    """The figures as a table for each engine, with the command that made them."""
     machine = ", ".join(f"{name} {value}" for name, value in facts.items())
-    lines = [
-        f"Made by `python -m benchmarks.sqlite` on: {machine}.\n",
-        "| µs, wall (CPU) | " + " | ".join(TARGETS) + " | CPU: port ÷ by hand | session ÷ by hand |",
-        "|---|" + "---:|" * (len(TARGETS) + 2),
-    ]
-    for operation in dict.fromkeys(figure.operation for figure in figures):
-        found = {figure.target: figure for figure in figures if figure.operation == operation}
-        shown = [f"{found[t].wall:.1f} ({found[t].cpu:.1f})" if t in found else "" for t in TARGETS]
-        hand = found["by hand"].cpu
-        ratios = [f"{found[t].cpu / hand:.2f}" if t in found else "" for t in TARGETS[1:]]
-        lines.append(f"| {operation} | {' | '.join([*shown, *ratios])} |")
+    lines = [f"Made by `python -m benchmarks.engines` on: {machine}."]
+    for engine in dict.fromkeys(figure.engine for figure in figures):
+        mine = [figure for figure in figures if figure.engine == engine]
+        lines += [
+            f"\n**{engine}**\n",
+            "| µs, wall (CPU) | " + " | ".join(TARGETS) + " | wall: port ÷ by hand | session ÷ by hand |",
+            "|---|" + "---:|" * (len(TARGETS) + 2),
+        ]
+        for operation in dict.fromkeys(figure.operation for figure in mine):
+            found = {figure.target: figure for figure in mine if figure.operation == operation}
+            shown = [f"{found[t].wall:.1f} ({found[t].cpu:.1f})" if t in found else "" for t in TARGETS]
+            hand = found["by hand"].wall
+            ratios = [f"{found[t].wall / hand:.2f}" if t in found else "" for t in TARGETS[1:]]
+            lines.append(f"| {operation} | {' | '.join([*shown, *ratios])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -232,7 +306,8 @@ def write(text: str, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sqlite", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--json", type=Path, help="a file for the figures")
@@ -240,7 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="holdfast-benchmark-") as folder:
         facts = machine_facts(Path(folder))
-        figures = asyncio.run(measure(Path(folder), rounds=chosen.rounds, rows=chosen.rows))
+        figures = asyncio.run(run(chosen.engines, Path(folder), rounds=chosen.rounds, rows=chosen.rows))
     text = markdown(figures, facts)
     sys.stdout.write(text)
     if chosen.json is not None:

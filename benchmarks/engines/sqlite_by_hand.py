@@ -99,7 +99,7 @@ class ByHand:
         run("update holdfast__medium set flush = 0")
         run("commit")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for thread in self._threads:
             thread.shutdown()
         self._writer.close()
