@@ -39,8 +39,8 @@ async def test_what_is_written_by_hand_is_read_through_the_port(tmp_path: Path) 
     await engine.aclose()
 
 
-async def test_the_same_on_postgresql(postgres: EmbeddedServer) -> None:
-    logins = await provision(postgres.admin_url, database="by_hand", passwords=new_passwords())
+async def test_the_same_on_postgresql(postgres_server: EmbeddedServer) -> None:
+    logins = await provision(postgres_server.admin_url, database="by_hand", passwords=new_passwords())
     engine = await PostgresEngine.open(logins)
     try:
         world = await benchmark.new_world(engine)
