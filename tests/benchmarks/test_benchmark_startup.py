@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import startup
 
+from benchmarks import startup
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.engines.sqlite.location import Location
 
