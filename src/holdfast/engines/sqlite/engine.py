@@ -155,7 +155,7 @@ class SqliteEngine:
             return await tx.maintain(job, references=references)
 
     async def looked_at(self, job: Callable[[Raw], T]) -> T:
-        """What `job` reads, from one moment."""
+        """What `job` reads."""
         async with self.readers.lent(REALM_TENANT) as connection:
             return await connection.call(job)
 
