@@ -361,8 +361,7 @@ class PostgresEngine:
     async def applied(self) -> dict[str, str]:
         """See the port."""
         async with self._reader() as connection:
-            if await connection.fetchval("select to_regclass('holdfast.revisions')") is None:
-                await _refuse_foreign(connection)
+            if not await _has_ledger(connection):
                 return {}
             records = await connection.fetch("select revision, checksum from holdfast.revisions")
         return {record["revision"]: record["checksum"] for record in records}
@@ -511,11 +510,17 @@ async def _is_applied(connection: asyncpg.Connection, revision: str) -> bool:
     )
 
 
-async def _refuse_foreign(connection: asyncpg.Connection) -> None:
-    text = """select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
-    if await connection.fetchval(text):
+async def _has_ledger(connection: asyncpg.Connection) -> bool:
+    """Whether a revision was ever applied. Raises SchemaError for a foreign database. One statement, and one look: another
+    migrator may make the ledger meanwhile.
+    """
+    text = """select coalesce(bool_or((n.nspname, c.relname) = ('holdfast', 'revisions')), false) as ledger, count(*) as tables
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
+    record = await connection.fetchrow(text)
+    if record["tables"] and not record["ledger"]:
         raise SchemaError(
             "this database holds tables that are not Holdfast's",
             hint="Holdfast wants a database of its own: create an empty one and name it in DATABASE_URL.",
         )
+    return bool(record["ledger"])
