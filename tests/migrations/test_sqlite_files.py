@@ -386,15 +386,6 @@ async def test_what_is_set_aside_is_forgotten_with_its_tenant(bench: Bench) -> N
         assert raw.execute("select count(*) from app__notes").fetchone() == (0,)
 
 
-async def test_references_come_back_with_their_table(bench: Bench) -> None:
-    first = notes(title=Text, up=(Annotated[UUID, Ref("notes")] | None, None))
-    await bench.become(first)
-    schema = of_app(catalog(first))[0]
-    await bench.apply((DropEntity(schema),))
-    await bench.apply((CreateEntity(schema),))
-    assert await bench.findings() == ()
-
-
 async def test_the_statements_of_a_change_can_be_read_before(bench: Bench) -> None:
     await bench.become(Parent, OLD)
     before = open_schema(bench)
