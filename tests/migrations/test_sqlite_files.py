@@ -398,6 +398,19 @@ async def test_the_statements_of_a_change_can_be_read_before(bench: Bench) -> No
     assert open_schema(bench) == before
 
 
+async def test_a_new_release_makes_what_its_ledger_lacks_and_writes_nothing_otherwise(bench: Bench) -> None:
+    await bench.become(OLD_ALONE)
+    before = await bench.engine.position()
+    assert await bench.engine.refresh([]) == []
+    assert await bench.engine.position() == before
+    with behind(bench.engine) as raw:
+        raw.execute("drop table holdfast__revision_steps")
+        raw.execute("alter table holdfast__tenant_heads drop column tended")
+    assert len(await bench.findings()) == 2
+    await bench.engine.refresh([])
+    assert await bench.findings() == ()
+
+
 async def test_a_step_asks_a_file_of_an_earlier_release_for_what_it_lacks(bench: Bench) -> None:
     with behind(bench.engine) as raw:
         raw.execute("drop table holdfast__revision_steps")

@@ -161,8 +161,9 @@ class SqliteEngine:
 
     async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
         """See the port: nothing is generated here; what the ledger of an earlier release lacks is made."""
-        async with one_migrator(self.medium):
-            await self.maintained(_ledger.settle)
+        if not await self.looked_at(_ledger.is_settled):
+            async with one_migrator(self.medium):
+                await self.maintained(_ledger.settle)
         return []
 
     def sql(self, steps: Sequence[Step], *, before: Sequence[Step] = ()) -> list[str]:
