@@ -182,7 +182,7 @@ def _tree(cls: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
     for child in sorted(
         cls.__subclasses__(), key=lambda each: (each.__module__ != cls.__module__, each.__module__)
     ):
-        if child.__module__.startswith("holdfast."):
+        if child.__module__.startswith("holdfast.") and ".testing." not in child.__module__:
             yield from _tree(child)
 
 

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.soak`: a server under load, then the state machines; exit code 1 where something grew or broke."""
+"""`python -m benchmarks.soak`: a server under load, the state machines, a million altered envelopes; exit code 1 where something
+grew or broke.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.soak.machines import soak_machines, soak_operations
+from benchmarks.soak.sealing import soak_sealing
 from benchmarks.soak.server import soak_server
 from holdfast.errors import HoldfastError
 
-PARTS = ("server", "machines")
+PARTS = ("server", "machines", "sealing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--select", default="", help="with --operations: on which engine: memory, postgres (both)"
     )
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="server, machines (both)")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="server, machines, sealing (all)"
+    )
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped as well
     parts = chosen.parts if chosen.operations is None else ()
@@ -44,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrong += _server(chosen.minutes * 60, chosen.burst)
         if "machines" in parts:
             wrong += soak_machines(seconds=chosen.minutes * 60, factor=chosen.factor, tell=_tell)
+        if "sealing" in parts:
+            wrong += soak_sealing(tell=_tell)
     except (BenchmarkError, HoldfastError) as error:
         wrong.append(str(error))
     _tell("\n".join(f"WRONG: {line}" for line in wrong) or "Nothing grew, nothing broke.")

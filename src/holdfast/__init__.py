@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NotFound,
         StaleVersion,
     )
+    from holdfast.identity.principal import Principal, Role
     from holdfast.model.entity import Entity
     from holdfast.model.ids import new_id
     from holdfast.model.job import Job
@@ -58,6 +59,7 @@ _HOMES = {
         "NotFound",
         "StaleVersion",
     ),
+    "holdfast.identity.principal": ("Principal", "Role"),
     "holdfast.model.entity": ("Entity",),
     "holdfast.model.ids": ("new_id",),
     "holdfast.model.job": ("Job",),
@@ -127,6 +129,8 @@ __all__ = [  # noqa: RUF022 (by what a user does first)
     "open_store",
     "blocking",
     "Scope",
+    "Principal",
+    "Role",
     "Store",
     "Session",
     "Page",

@@ -3,9 +3,11 @@
     HoldfastError
     ├── DeclarationError          an entity, policy or pack that cannot be carried out as declared
     ├── ConfigurationError        a setting that is missing, malformed or contradictory
+    │   └── WrongKey              a passphrase, key or token that is not the one that this was sealed with
     ├── InvalidInput              the caller's data; nothing was stored
     │   ├── NotIndexed            a filter or sort on a field without an index
     │   ├── BadCursor             a cursor that is malformed, forged or of another list
+    │   ├── BadKit                recovery shares or a code that do not make a key: too few, mixed, mistyped
     │   └── TooLarge              a row, body or transaction over its limit
     ├── NotAuthenticated          no credential, or one that does not hold
     │   └── TokenExpired
@@ -20,6 +22,7 @@
     │   ├── LeaseLost             another worker has taken this job over
     │   ├── ReferenceMissing      a reference points at nothing in this tenant
     │   └── StillReferenced       rows that may not be cascaded point here
+    ├── Unreadable                a sealed value that is not whole, not ours, not of this place, or whose key is gone
     ├── UncommittedRead           a session asked for a row that it has written and not committed
     ├── JobTimedOut               a job took longer than its limit
     ├── NotSupported              a capability that this engine lacks
@@ -80,6 +83,15 @@ class ConfigurationError(HoldfastError):
     code = "configuration_error"
 
 
+class WrongKey(ConfigurationError):
+    """This key does not open what it should: it is another one, or what it opens was altered."""
+
+    code = "wrong_key"
+    default_hint = (
+        "Check which passphrase, key or token is configured; `holdfast keys status` names the one expected."
+    )
+
+
 class InvalidInput(HoldfastError):
     """The input is not valid; nothing was stored."""
 
@@ -113,6 +125,13 @@ class BadCursor(InvalidInput):
     code = "bad_cursor"
     status = 400
     default_hint = "Begin again without `after`, with the same filter and sort throughout."
+
+
+class BadKit(InvalidInput):
+    """The recovery shares or code do not make a key."""
+
+    code = "bad_kit"
+    status = 400
 
 
 class TooLarge(InvalidInput):
@@ -210,6 +229,15 @@ class StillReferenced(Conflict):
 
     code = "still_referenced"
     default_hint = "Delete or change the rows that refer to it first."
+
+
+class Unreadable(HoldfastError):
+    """A sealed value cannot be opened."""
+
+    code = "unreadable"
+    default_hint = (
+        "It was altered or moved, or its key is not here or has been destroyed; `holdfast keys status` tells."
+    )
 
 
 class UncommittedRead(HoldfastError):

@@ -9,39 +9,114 @@ import pytest
 
 import holdfast
 
-HEAVY = (
-    "fastapi",
-    "uvicorn",
-    "asyncpg",
-    "alembic",
-    "sqlalchemy",
-    "cryptography",
-    "typer",
-    "rich",
-    "pydantic",
-    "anyio",
+HEAVY = frozenset(
+    {
+        # web
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "httpx",
+        "opentelemetry",
+        # databases and migrations
+        "asyncpg",
+        "psycopg",
+        "sqlite3",
+        "sqlalchemy",
+        "alembic",
+        "mako",
+        # the cloud, numbers, secrets
+        "boto3",
+        "botocore",
+        "aiobotocore",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "cryptography",
+        "argon2",
+        "jwt",
+        # terminals
+        "typer",
+        "click",
+        "rich",
+        "pygments",
+        # what entities need, and nothing before them
+        "pydantic",
+        "anyio",
+    }
 )
+OURS = frozenset({"holdfast"})
 
 
 def loaded_by(statement: str) -> set[str]:
-    """The top-level modules that stand in memory after a statement."""
-    program = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    """The modules that a statement has loaded beyond what the interpreter starts with."""
+    program = f"import sys\nbefore = set(sys.modules)\n{statement}\nprint(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
-def test_importing_holdfast_costs_next_to_nothing() -> None:
-    assert loaded_by("import holdfast").isdisjoint(HEAVY)
+def parts(modules: set[str]) -> set[str]:
+    """The top-level packages of other people's among them."""
+    names = {name.partition(".")[0] for name in modules} - {"cython_runtime"}
+    return {name for name in names - sys.stdlib_module_names - OURS if not name.startswith("_")}
+
+
+# What an import loads of others', and at most how many modules: of ours, and in all, with room for another Python's own.
+BOUNDS = {
+    "import holdfast": (set(), 1, 45),
+    "import holdfast.errors": (set(), 2, 45),
+    "import holdfast.client": ({"orjson"}, 9, 190),
+    "from holdfast import Entity, Pack, Owned": (
+        {"annotated_types", "orjson", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
+        | {"uuid_utils"},
+        16,
+        290,
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", BOUNDS)
+def test_an_import_loads_what_is_known_and_no_more(statement: str) -> None:
+    """Whoever raises a number here has looked at what has come."""
+    others, ours, everything = BOUNDS[statement]
+    loaded = loaded_by(statement)
+    assert parts(loaded) == others
+    mine = {name for name in loaded if name.partition(".")[0] == "holdfast"}
+    assert len(mine) <= ours, sorted(mine)
+    assert len(loaded) <= everything, sorted(loaded)
+
+
+@pytest.mark.parametrize("statement", ["import holdfast", "import holdfast.client"])
+def test_nothing_heavy_is_among_it(statement: str) -> None:
+    assert {name.partition(".")[0] for name in loaded_by(statement)}.isdisjoint(HEAVY)
+
+
+def test_a_client_that_is_made_brings_httpx_and_no_server() -> None:
+    """Where rich is not installed; where it is, httpx loads it by itself."""
+    hidden = "import sys; sys.modules.update(rich=None, click=None, pygments=None)"
+    loaded = parts(loaded_by(f"{hidden}\nfrom holdfast.client import Client; Client('http://127.0.0.1:9')"))
+    assert loaded - {"rich", "click", "pygments"} <= {
+        "anyio",
+        "certifi",
+        "h11",
+        "httpcore",
+        "httpx",
+        "idna",
+        "orjson",
+        "sniffio",
+        "truststore",
+        "typing_extensions",
+    }
 
 
 def test_declaring_an_entity_needs_no_engine_and_no_server() -> None:
     loaded = loaded_by("from holdfast import Entity, Pack, Owned")
-    assert loaded.isdisjoint(set(HEAVY) - {"pydantic"})
+    assert {name.partition(".")[0] for name in loaded}.isdisjoint(HEAVY - {"pydantic"})
+    assert not {name for name in loaded if name.startswith(("holdfast.engines", "holdfast.store"))}
 
 
 def test_the_command_line_loads_what_a_verb_needs() -> None:
-    loaded = loaded_by("import holdfast.cli.main")
-    assert loaded.isdisjoint({"fastapi", "uvicorn", "asyncpg", "alembic", "sqlalchemy", "anyio"})
+    loaded = {name.partition(".")[0] for name in loaded_by("import holdfast.cli.main")}
+    assert loaded.isdisjoint({"fastapi", "uvicorn", "asyncpg", "alembic", "sqlalchemy", "anyio", "httpx"})
 
 
 @pytest.mark.parametrize("name", holdfast.__all__)

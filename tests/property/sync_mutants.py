@@ -393,6 +393,10 @@ MUTANTS: Sequence[Mutant] = (
     ),
 )
 
+_odd: Step = edit(TABLET, (2, 11), table="notes")
+"""A value that is none of the field's."""
+
 HARMLESS: Sequence[tuple[Step, ...]] = (
+    (_odd, Sync(TABLET, lose="ack"), Sync(TABLET), Sync(TABLET), Resend(TABLET, 1)),
     (Reinstall(PHONE), edit(TABLET, HITS, TAGS), Sync(TABLET, twice=True), Server("collect")),
 )

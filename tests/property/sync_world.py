@@ -19,6 +19,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from holdfast.changes.change import Change, OldValue
+from holdfast.changes.cursor import CursorTag
 from holdfast.engines.memory import MemoryEngine
 from holdfast.engines.port import Engine
 from holdfast.errors import CursorExpired, HoldfastError
@@ -124,6 +125,7 @@ class World:
         self.users = {name: uuid5(NAMES, f"{name} {example}") for name in ("ann", "bob")}
         self.roles = {"ann": Role.OWNER, "bob": Role.MEMBER}
         self.life = uuid5(NAMES, f"epoch {example}")
+        self._tags_had = {CursorTag.of(SECRET, self.tenant, user, self.life) for user in self.users.values()}
         self.random = random.Random(example)
         stores = [
             Store(each, CATALOG, cursor_secret=SECRET, clock=self.clock)
@@ -501,9 +503,19 @@ class World:
             engine.data = copy.deepcopy(data)
             self.ledger = copy.deepcopy(ledger)
         self.ledger.tainted.update(row_id for (table, row_id) in self.owners if table == "cards")
-        self.life = uuid5(self.life, str(self.tokens))
+        self.life = self._another_life()
         for rig in self.rigs:
             rig.excused = True
+
+    def _another_life(self) -> UUID:
+        """One whose cursors nobody takes for those of an earlier one: by chance, one tag in 4,095 is as another."""
+        while True:
+            life = uuid5(self.life, str(self.tokens))
+            tags = {CursorTag.of(SECRET, self.tenant, user, life) for user in self.users.values()}
+            if not tags & self._tags_had:
+                self._tags_had |= tags
+                return life
+            self.tokens += 1
 
     def back_up(self) -> None:
         engine: Any = self.gate.inner

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 from fastapi import APIRouter, FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from holdfast.api.auth import auth_router
 from holdfast.api.callers import Callers
 from holdfast.api.data.routes import ROOT, DataRoutes
+from holdfast.api.dependencies import attach, attached
 from holdfast.api.describe.openapi import build_document
 from holdfast.api.describe.page import page_router
 from holdfast.api.edge import Edge
@@ -25,12 +27,32 @@ _ABOUT = (
 )
 
 
-def create_app(platform: Platform, *, settings: ApiSettings | None = None) -> ASGIApp:
-    """The ASGI application of an open platform. `settings` are the defaults where they are not given."""
+def create_app(platform: Platform | None = None, *, settings: ApiSettings | None = None) -> ASGIApp:
+    """The ASGI application of an open platform. `settings` are the defaults where they are not given.
+
+    Without a platform it is that of the application in which it is mounted, which opens one with `lifespan`.
+    """
     settings = settings or ApiSettings()
+    if platform is None:
+        return _Mounted(settings)
     callers = Callers(platform.accounts)
     data = DataRoutes(platform.store, platform.packs, callers, settings)
     return Edge(data, _framework(platform, callers, data), settings)
+
+
+class _Mounted:
+    """The API of the outer application's platform, put together with the first request after that has started."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._settings = settings
+        self._platform: Platform | None = None
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        platform = attached(scope.get("app")).platform
+        if self._app is None or self._platform is not platform:
+            self._platform, self._app = platform, create_app(platform, settings=self._settings)
+        await self._app(scope, receive, send)
 
 
 def _framework(platform: Platform, callers: Callers, data: DataRoutes) -> FastAPI:
@@ -45,8 +67,7 @@ def _framework(platform: Platform, callers: Callers, data: DataRoutes) -> FastAP
         # FastAPI's own spans and logs may hold bodies and exceptions' messages.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.state.callers = callers
-    app.state.platform = platform
+    attach(app, platform, callers)
     _mount(app, platform, data)
     add_error_handlers(app)
     return app

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from holdfast.api.callers import current_device, current_principal
+from holdfast.api.dependencies import current_device, current_principal
 from holdfast.api.platform import Grant, Platform
 from holdfast.identity.principal import Principal, Role
 

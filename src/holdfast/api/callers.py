@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from starlette.requests import Request as FrameworkRequest
-
 from holdfast.api.errors import Malformed
-from holdfast.api.exchange import Headers, read_headers
+from holdfast.api.exchange import Headers
 from holdfast.api.platform import Accounts
 from holdfast.api.problems import NO_CREDENTIAL
 from holdfast.errors import Forbidden, NotAuthenticated
@@ -79,20 +77,3 @@ def read_device(headers: Headers) -> str | None:
     if not _DEVICE.match(device):
         raise Malformed("a device is named in 1 to 64 printable ASCII characters", where="X-Holdfast-Device")
     return device.decode("ascii")
-
-
-async def current_principal(request: FrameworkRequest) -> Principal:
-    """Who calls, for a FastAPI route: `Annotated[Principal, Depends(current_principal)]`."""
-    callers: Callers = request.app.state.callers
-    return await callers.principal(read_headers(request.scope["headers"]))
-
-
-async def current_scope(request: FrameworkRequest) -> Scope:
-    """The scope to open a session for, for a FastAPI route: `Annotated[Scope, Depends(current_scope)]`."""
-    callers: Callers = request.app.state.callers
-    return await callers.scope(request.method, read_headers(request.scope["headers"]))
-
-
-def current_device(request: FrameworkRequest) -> str | None:
-    """The device that the caller names, for a FastAPI route."""
-    return read_device(read_headers(request.scope["headers"]))

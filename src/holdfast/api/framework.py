@@ -29,7 +29,7 @@ class BodyRefused(HTTPException):
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer everything that a framework route raises as the fast routes do."""
-    app.add_exception_handler(HoldfastError, _on_error)
+    app.add_exception_handler(HoldfastError, answer_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_model)
     app.add_exception_handler(Exception, _on_unforeseen)
@@ -41,7 +41,8 @@ def _response(reply: Reply) -> Response:
     return response
 
 
-async def _on_error(_: Request, error: Exception) -> Response:
+async def answer_problem(_: Request, error: Exception) -> Response:
+    """The problem document of a `HoldfastError`: `FastAPI(exception_handlers={HoldfastError: answer_problem})`."""
     assert isinstance(error, HoldfastError)  # noqa: S101
     return _response(problem_reply(error))
 

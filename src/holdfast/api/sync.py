@@ -16,8 +16,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from holdfast.api.callers import Callers, current_scope, read_device
+from holdfast.api.callers import read_device
 from holdfast.api.data.json_body import is_json
+from holdfast.api.dependencies import attached, current_scope
 from holdfast.api.errors import Malformed, UnsupportedMediaType
 from holdfast.api.exchange import read_headers
 from holdfast.api.platform import Platform
@@ -180,9 +181,8 @@ async def _events(platform: Platform, request: Request, caller: Caller) -> Async
 
 
 async def _caller(request: Request) -> Caller:
-    callers: Callers = request.app.state.callers
     headers = read_headers(request.scope["headers"])
-    principal = await callers.principal(headers)
+    principal = await attached(request.app).callers.principal(headers)
     return Caller.of(Scope.for_user(principal), device=read_device(headers), session_id=principal.session_id)
 
 

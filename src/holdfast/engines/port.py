@@ -28,11 +28,64 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
-from holdfast.model.query import Query
-from holdfast.model.schema import EntitySchema
+from holdfast.model.query import Condition, Key, Op, Query
+from holdfast.model.schema import MEMBERS, MEMBERSHIPS, EntitySchema, FieldSchema, Reference
 from holdfast.model.steps import Phase, Step
 from holdfast.tenancy.isolation import Isolation
-from holdfast.tenancy.scope import Scope
+from holdfast.tenancy.scope import REALM_TENANT, Scope
+
+# Whoever writes an engine finds here every name that the port speaks of; beside them, `holdfast.errors`, the steps of
+# `holdfast.model.steps` and the forms of values in `holdfast.model.plain` and `holdfast.model.wire`.
+__all__ = [
+    "CALM",
+    "MEMBERS",
+    "MEMBERSHIPS",
+    "REALM_TENANT",
+    "Applied",
+    "Batch",
+    "Body",
+    "BodyPage",
+    "Capability",
+    "Change",
+    "Condition",
+    "Control",
+    "Engine",
+    "EntitySchema",
+    "FieldSchema",
+    "GetPlan",
+    "GetTogetherPlan",
+    "HistoryKey",
+    "Inspection",
+    "Isolation",
+    "Key",
+    "Limits",
+    "ListPlan",
+    "Marks",
+    "OldValue",
+    "Op",
+    "Operation",
+    "Outcome",
+    "Phase",
+    "Piece",
+    "Plan",
+    "PlannedWrite",
+    "Position",
+    "Pruned",
+    "Query",
+    "R",
+    "Reference",
+    "Row",
+    "RowWrite",
+    "Scope",
+    "Selection",
+    "Since",
+    "Step",
+    "Stored",
+    "Tombstone",
+    "Transaction",
+    "Write",
+    "WritePlan",
+]
 
 Row = dict[str, Any]
 """Field name → normalised Python value: the system fields and every declared one."""

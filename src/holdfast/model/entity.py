@@ -39,6 +39,7 @@ from holdfast.model.policies import (
     Unjournaled,
 )
 from holdfast.model.schema import MEMBERS, SYSTEM_FIELDS, EntitySchema, FieldSchema, Reference
+from holdfast.model.sealing import check_sealing, sealed_fields
 from holdfast.model.types import FieldType, Plain
 from holdfast.model.walk import field_type, walk
 
@@ -92,7 +93,19 @@ def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
     fields = _fields(entity, realm=realm)
     schema = _with_policies(entity, pack, tuple(fields.values()))
     _check_policies(entity, schema)
+    _check_sealing(entity, schema)
     return schema
+
+
+def _check_sealing(entity: type[Entity], schema: EntitySchema) -> None:
+    sealed = sealed_fields(entity)
+    check_sealing(entity.__name__, schema, entity.policies, sealed)
+    for name in sealed:
+        raise DeclarationError(
+            "sealed fields need a key provider, and this release has none",
+            where=f"{entity.__name__}.{name}",
+            hint="Leave the Sealed marker away until keys are configured.",
+        )
 
 
 def _one(entity: type[Entity], kind: type[P]) -> P | None:
@@ -225,12 +238,6 @@ def _check_markers(markers: dict[type[Marker], Marker], count: int, where: str) 
         raise DeclarationError("a marker is said twice", where=where)
     if Ref in markers and Member in markers:
         raise DeclarationError("a field refers to a row or to a member, not to both", where=where)
-    if Sealed in markers:
-        raise DeclarationError(
-            "sealed fields need a key provider, and this release has none",
-            where=where,
-            hint="Leave the Sealed marker away until keys are configured.",
-        )
 
 
 def _reference(markers: dict[type[Marker], Marker]) -> Reference | None:

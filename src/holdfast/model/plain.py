@@ -20,6 +20,14 @@ def encode_row(schema: EntitySchema, row: Mapping[str, Any]) -> dict[str, Plain]
     }
 
 
+def decode_row(schema: EntitySchema, plain: Mapping[str, Plain]) -> dict[str, Any]:
+    """The normalised row that `encode_row` wrote down: how an engine reads back what it has kept in plain form."""
+    return {
+        name: None if plain[name] is None else field.type.decode(plain[name])
+        for name, field in schema.by_name.items()
+    }
+
+
 def render_row(schema: EntitySchema, row: Mapping[str, Any]) -> bytes:
     """The JSON text of a normalised row."""
     return orjson.dumps(encode_row(schema, row))

@@ -32,6 +32,8 @@ class Reference:
 
 
 MEMBERS = "@members"
+MEMBERSHIPS = "realm.memberships"
+"""The entity that says who the members are: a row of the realm for each, with a `tenant_id` and a `user_id`."""
 
 
 @dataclass(frozen=True, slots=True)

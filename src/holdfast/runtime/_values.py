@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from holdfast.engines.registry import ENGINES, engine_of
+from holdfast.engines.registry import engine_of, known_schemes
 from holdfast.errors import ConfigurationError
 from holdfast.tenancy.isolation import Isolation
 
@@ -38,7 +38,9 @@ def database_url(text: str) -> DatabaseUrl:
     except ValueError:
         raise ValueError("is not a URL") from None
     if engine is None:
-        raise ValueError(f"does not begin with one of {', '.join(f'{scheme}://' for scheme in ENGINES)}")
+        raise ValueError(
+            f"does not begin with one of {', '.join(f'{scheme}://' for scheme in known_schemes())}"
+        )
     if engine == "postgresql" and not parts.path.strip("/"):
         raise ValueError("names no database")
     forgets = engine == "memory" or (engine == "sqlite" and not _names_a_file(text))
@@ -65,7 +67,7 @@ def engine_name(text: str) -> str:
     """The engine's name, by any of its schemes."""
     engine = engine_of(text.lower())
     if engine is None:
-        raise ValueError(f"is none of {', '.join(ENGINES)}")
+        raise ValueError(f"is none of {', '.join(known_schemes())}")
     return engine
 
 

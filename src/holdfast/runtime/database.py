@@ -96,7 +96,10 @@ async def reach_database(
     elif settings.engine == "sqlite":
         if not make:
             _demand_file(settings)
+        _look_at_file(settings)
         yield Database("sqlite", _given(settings))
+    elif settings.engine != "postgresql":
+        yield Database(settings.engine, _given(settings))
     elif not settings.embedded:
         yield _own_database(settings, make=make)
     elif guest:
@@ -134,6 +137,14 @@ def _demand_file(settings: Settings) -> None:
             where=f"DATABASE_URL, {location.path}",
             hint="`holdfast up` or `holdfast migrate up` makes one.",
         )
+
+
+def _look_at_file(settings: Settings) -> None:
+    """Whoever comes first to a copy that was taken back, and be it a migration, is not to write the difference away."""
+    from holdfast.engines.sqlite.location import locate
+    from holdfast.runtime.witness import keep_in_mind
+
+    keep_in_mind(settings.home, locate(_given(settings)).position)
 
 
 def is_development(settings: Settings) -> bool:

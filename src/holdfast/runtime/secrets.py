@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import secrets as random
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.crypto import private_file
+from holdfast.crypto.private_file import write_once, write_private
 from holdfast.errors import ConfigurationError
 from holdfast.identity.signing import SigningKey
 
+__all__ = [
+    "Secrets",
+    "cursor_secret",
+    "keep",
+    "load_secrets",
+    "make_home",
+    "passing_secrets",
+    "read_private",
+    "write_private",
+]
+
 _SECRET_BYTES = 32
-_OTHERS_READ = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -74,7 +85,7 @@ def keep(path: Path, make: Callable[[], bytes]) -> bytes:
     make_home(path.parent)
     found = read_private(path)
     if found is None:
-        _write_once(path, make())
+        write_once(path, make())
         found = read_private(path)
     if not found:
         raise _unusable(path)
@@ -83,62 +94,9 @@ def keep(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def read_private(path: Path) -> bytes | None:
     """The content, None where there is no such file. Raises ConfigurationError where others can read it."""
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigurationError(
-            f"A file of this deployment cannot be read ({type(error).__name__}).",
-            where=str(path),
-            hint="Run as the user who owns HOLDFAST_HOME.",
-        ) from None
-    if mode & _OTHERS_READ:
-        raise ConfigurationError(
-            "Others can read this secret, so that it is none.",
-            where=str(path),
-            hint=f"chmod 600 {path}; if others may have read it, remove it and have a new one made.",
-        )
-    return content
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a private file as a whole; on the disk before this returns."""
-    building = _built(path, content)
-    building.replace(path)
-    _sync(path.parent)
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Put the content there unless another process has been faster."""
-    building = _built(path, content)
-    try:
-        os.link(building, path)
-    except FileExistsError:
-        pass
-    finally:
-        building.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _built(path: Path, content: bytes) -> Path:
-    building = path.with_name(f".{path.name}.{random.token_hex(8)}")
-    handle = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return building
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return private_file.read_private(
+        path, exposed="if others may have read it, remove it and have a new one made."
+    )
 
 
 def _random(path: Path) -> bytes:

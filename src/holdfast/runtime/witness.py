@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -22,6 +23,8 @@ from holdfast.store.store import Store
 from holdfast.sync.epochs import StoreEpochs
 
 INTERVAL: Final = 5.0
+_NEVER: Final = 2**63 - 1
+"""A moment that no database comes to."""
 _log = logging.getLogger("holdfast")
 
 
@@ -46,9 +49,11 @@ class Witness:
 
     async def look(self) -> str | None:
         """Compare, begin a new epoch where the store went back, and remember where it stands. Returns why one was begun."""
+        # The file first: another process may witness a later moment while this one asks for its own.
+        before = self._read()
         position = await self._store.engine.position()
         current = await self._epochs.current()
-        why = _why_back(self._read(), current.store, position)
+        why = _why_back(before, current.store, position)
         if why is not None:
             current = await self._epochs.begin(why)
             _log.warning(
@@ -75,16 +80,36 @@ class Witness:
             _log.warning("the witness could not look: %s", error.code)
 
     def _read(self) -> Witnessed | None:
-        content = read_private(self._path)
-        try:
-            return None if content is None else Witnessed(**json.loads(content))
-        except (ValueError, TypeError):
-            return None  # it is written anew; without one, nothing can be told
+        return _read(self._path)
 
     def _write(self, store: UUID, epoch: UUID, position: Position) -> None:
         make_home(self._home)
-        said = Witnessed(str(store), str(epoch), position.medium, position.moment)
-        write_private(self._path, json.dumps(asdict(said), indent=2).encode() + b"\n")
+        _write(self._path, Witnessed(str(store), str(epoch), position.medium, position.moment))
+
+
+def keep_in_mind(home: Path, position: Callable[[], Position | None]) -> None:
+    """Where a database stands further back than it was seen, have the next look of a server see so, whatever is written until
+    then. The witness is read before the database, which may move on meanwhile.
+    """
+    path = home / "witness.json"
+    before = _read(path)
+    if before is None:
+        return
+    now = position()
+    if now is not None and now.medium == before.medium and now.moment < before.moment:
+        _write(path, replace(before, moment=_NEVER))
+
+
+def _read(path: Path) -> Witnessed | None:
+    content = read_private(path)
+    try:
+        return None if content is None else Witnessed(**json.loads(content))
+    except (ValueError, TypeError):
+        return None  # it is written anew; without one, nothing can be told
+
+
+def _write(path: Path, said: Witnessed) -> None:
+    write_private(path, json.dumps(asdict(said), indent=2).encode() + b"\n")
 
 
 def _why_back(before: Witnessed | None, store: UUID, now: Position) -> str | None:

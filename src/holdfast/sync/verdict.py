@@ -164,6 +164,8 @@ def _merge(pusher: Pusher, row: Incoming, ground: Ground, stored: Stored) -> Ver
         if name in row.refused and _is_news(row, base, name, row.refused[name]):
             kept[name] = row.refused[name]
             reasons.append("invalid")
+        elif name in row.refused and _is_listed(row, name) and not _has_pushed_since(pusher, ground):
+            kept[name] = row.refused[name]  # once more, or the same push would be news when it comes late
         if name not in row.values or _is_taken_over(row, given, declared):
             continue
         pushed, current = row.values[name], stored.row[name]
@@ -250,7 +252,7 @@ def _still_has(pusher: Pusher, row: Incoming, ground: Ground, declared: FieldSch
     pushed the row since, which makes this an old push, nor where its last pull says the same.
     """
     name = declared.name
-    if (row.listed is not None and name not in row.listed) or _has_pushed_since(pusher, ground):
+    if not _is_listed(row, name) or _has_pushed_since(pusher, ground):
         return False
     current = None if ground.stored is None else ground.stored.row
     given = standing_at(row.schema, current, ground.past, pusher.pulled, (name,))
@@ -263,8 +265,11 @@ def _has_pushed_since(pusher: Pusher, ground: Ground) -> bool:
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
-    listed = row.listed is None or name in row.listed
-    return listed and sent not in base.said.get(name, ())
+    return _is_listed(row, name) and sent not in base.said.get(name, ())
+
+
+def _is_listed(row: Incoming, name: str) -> bool:
+    return row.listed is None or name in row.listed
 
 
 def _moved(base: Base, declared: FieldSchema, current: Any) -> bool:

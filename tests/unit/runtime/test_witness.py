@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from holdfast.engines.port import Position
-from holdfast.runtime.witness import Witness
+from holdfast.runtime.witness import Witness, keep_in_mind
 from tests.api_platform import Deployment, inhabited
 
 
@@ -87,3 +88,48 @@ async def test_another_store_begins_one_and_a_broken_file_tells_nothing(
     )
     (tmp_path / "witness.json").write_text("{")
     assert await Witness(tmp_path, other.store, other.epochs).look() is None
+
+
+async def test_what_is_written_before_a_look_does_not_hide_that_the_database_went_back(
+    deployment: tuple[Deployment, Moved], tmp_path: Path
+) -> None:
+    made, moved = deployment
+    await Witness(tmp_path, made.store, made.epochs).look()
+    stood = moved.position
+    for same in (
+        None,
+        stood,
+        replace(stood, moment=stood.moment + 1),
+        replace(stood, medium="another", moment=0),
+    ):
+        keep_in_mind(tmp_path, lambda same=same: same)  # type: ignore[misc]
+        assert await Witness(tmp_path, made.store, made.epochs).look() is None
+    keep_in_mind(tmp_path, lambda: replace(stood, moment=stood.moment - 1))
+    moved.position = replace(stood, moment=stood.moment + 100)
+    witness = Witness(tmp_path, made.store, made.epochs)
+    assert await witness.look() == "the database went back in time"
+    assert await witness.look() is None
+
+
+async def test_two_processes_that_look_at_once_take_one_another_for_no_restored_copy(
+    deployment: tuple[Deployment, Moved], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One asks where the store stands; before it reads the file, the other has witnessed a later moment."""
+    made, moved = deployment
+    first, second = (Witness(tmp_path, made.store, made.epochs) for _ in range(2))
+    await first.look()
+    before = (await made.epochs.current()).epoch
+    asked: list[str] = []
+
+    async def overtaken() -> Position:
+        if not asked:
+            asked.append("first")
+            found = await moved()
+            moved.position = Position("medium", 300)
+            await second.look()
+            return found
+        return await moved()
+
+    monkeypatch.setattr(made.engine, "position", overtaken)
+    assert await first.look() is None
+    assert (await made.epochs.current()).epoch == before

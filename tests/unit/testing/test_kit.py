@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.engines import port
 from holdfast.model.plain import normalise_fields
 from holdfast.model.steps import CreateEntity, CreateLog, CreatePlans, CreateTombstones
 from holdfast.testing import conformance
@@ -58,7 +59,13 @@ def test_every_test_of_the_suite_is_asynchronous() -> None:
 
 
 def test_the_front_door_names_what_an_engines_author_needs() -> None:
-    assert set(conformance.__all__) == {"EngineConformance", "Harness", "World", "first_revision"}
+    assert set(conformance.__all__) == {
+        "EngineConformance",
+        "Harness",
+        "World",
+        "first_revision",
+        "raw_tenant",
+    }
 
 
 def test_the_first_revision_makes_the_realm_then_the_log_then_the_rest() -> None:
@@ -94,3 +101,11 @@ def test_a_manual_clock_moves_when_it_is_moved() -> None:
     clock = ManualClock()
     assert clock() == clock() == START
     assert clock.advance(timedelta(days=-1)) == clock() == START - timedelta(days=1)
+
+
+def test_the_port_names_everything_that_it_speaks_of() -> None:
+    """Whoever writes an engine imports from the port alone what stands in its signatures."""
+    own = {name for name, value in vars(port).items() if getattr(value, "__module__", "") == port.__name__}
+    assert {name for name in own if not name.startswith("_") and name != "R_co"} <= set(port.__all__)
+    assert all(hasattr(port, name) for name in port.__all__)
+    assert len(port.__all__) == len(set(port.__all__))

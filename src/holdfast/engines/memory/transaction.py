@@ -25,13 +25,12 @@ from holdfast.errors import (
 from holdfast.model.plain import render_row
 from holdfast.model.policies import Unique
 from holdfast.model.query import Query
-from holdfast.model.schema import MEMBERS, EntitySchema
+from holdfast.model.schema import MEMBERS, MEMBERSHIPS, EntitySchema
 from holdfast.tenancy.scope import Scope
 
 if TYPE_CHECKING:
     from holdfast.engines.memory.engine import MemoryEngine
 
-MEMBERSHIPS = "realm.memberships"
 _K = TypeVar("_K", OldValue, Tombstone)
 
 

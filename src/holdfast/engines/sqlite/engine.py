@@ -30,12 +30,12 @@ from holdfast.engines.port import (
 from holdfast.engines.sqlite import _ledger, _log
 from holdfast.engines.sqlite._inspect import inspect_file
 from holdfast.engines.sqlite._migrator import Migrator, one_migrator
-from holdfast.engines.sqlite._names import MEDIUM, is_realm, table_name
+from holdfast.engines.sqlite._names import is_realm, table_name
 from holdfast.engines.sqlite._review import review
 from holdfast.engines.sqlite._statements import Library
 from holdfast.engines.sqlite.connections import Connection, Raw, Readers, Writer
 from holdfast.engines.sqlite.files import Medium
-from holdfast.engines.sqlite.location import Location
+from holdfast.engines.sqlite.location import Location, read_position
 from holdfast.engines.sqlite.transaction import SqliteReader, SqliteTransaction
 from holdfast.errors import Busy, NotSupported
 from holdfast.model.schema import EntitySchema
@@ -207,7 +207,7 @@ class SqliteEngine:
     async def position(self) -> Position:
         """See the port. The moment counts the transactions that have written; the medium's name stands in the file."""
         self.medium.demand_same()
-        return Position(*await self.looked_at(_position))
+        return await self.looked_at(read_position)
 
     async def forget_tenant(self, tenant_id: UUID, schemas: Iterable[EntitySchema]) -> None:
         """See the port."""
@@ -218,7 +218,7 @@ class SqliteEngine:
     async def ping(self) -> None:
         """See the port."""
         self.medium.demand_same()
-        await self.looked_at(_position)
+        await self.looked_at(read_position)
 
     async def facts(self) -> dict[str, Any]:
         """What `status` prints: versions and the connections."""
@@ -236,8 +236,3 @@ class SqliteEngine:
 
 
 _REALM = Scope.realm(reason="change the schema")
-
-
-def _position(raw: Raw) -> tuple[str, int]:
-    medium, moment = raw.execute(f"select medium, moment from {MEDIUM}").fetchone()
-    return f"sqlite:{medium}", moment

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from holdfast.engines.port import Position
 from holdfast.engines.sqlite._names import MEDIUM
 from holdfast.errors import ConfigurationError
 
@@ -30,16 +31,26 @@ class Location:
         """Whether nothing is there yet."""
         return self.path is not None and not (self.path.exists() and self.path.stat().st_size)
 
-    def medium(self) -> str | None:
-        """The name of the store in the file; None where there is none. Nothing is changed."""
+    def position(self) -> Position | None:
+        """Where the store in the file stands; None where there is none. Nothing is changed."""
         if self.path is None or self.is_new:
             return None
         try:
             with contextlib.closing(sqlite3.connect(self.uri, uri=True, timeout=1)) as connection:
-                found = connection.execute(f"select medium from {MEDIUM}").fetchone()
+                return read_position(connection)
         except sqlite3.Error:
             return None
-        return None if found is None else str(found[0])
+
+    def medium(self) -> str | None:
+        """The name of the store in the file; None where there is none."""
+        position = self.position()
+        return None if position is None else position.medium
+
+
+def read_position(raw: sqlite3.Connection) -> Position:
+    """Where a file of ours stands: its name, and how many transactions have written in it."""
+    medium, moment = raw.execute(f"select medium, moment from {MEDIUM}").fetchone()
+    return Position(f"sqlite:{medium}", moment)
 
 
 def locate(url: str) -> Location:

@@ -17,8 +17,8 @@ import pytest
 # Before the tests are imported, so that a failing assertion shows its values there as well.
 pytest.register_assert_rewrite("holdfast.testing.conformance.port", "holdfast.testing.conformance.store")
 
-from holdfast.testing.conformance.harness import Harness, first_revision  # noqa: E402
+from holdfast.testing.conformance.harness import Harness, first_revision, raw_tenant  # noqa: E402
 from holdfast.testing.conformance.suite import EngineConformance  # noqa: E402
 from holdfast.testing.conformance.world import World  # noqa: E402
 
-__all__ = ["EngineConformance", "Harness", "World", "first_revision"]
+__all__ = ["EngineConformance", "Harness", "World", "first_revision", "raw_tenant"]

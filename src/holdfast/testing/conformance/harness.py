@@ -37,7 +37,9 @@ class Harness(ABC):
     async def peek_raw(
         self, engine: Engine, schema: EntitySchema, tenant_id: UUID, row_id: UUID
     ) -> Mapping[str, Any] | None:
-        """The row as the medium holds it, under its fields' names, or None. No scope hides anything from it."""
+        """The row as the medium holds it, under its fields' names and in the values of the port (`decode_row` makes them of
+        plain ones), or None. No scope hides anything from it.
+        """
 
     async def write_raw_outside_flush(
         self, engine: Engine, schema: EntitySchema, tenant_id: UUID, row: Row
@@ -86,5 +88,5 @@ def first_revision(catalog: Catalog) -> tuple[Step, ...]:
 
 
 def raw_tenant(schema: EntitySchema, tenant_id: UUID) -> UUID:
-    """The tenant under which an engine that keys everything by tenant keeps a row."""
+    """The tenant under which an engine that keys everything by tenant keeps a row: `tenant_id`, or the realm's nil id."""
     return REALM_TENANT if schema.visibility == "realm" else tenant_id

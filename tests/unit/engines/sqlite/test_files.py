@@ -50,7 +50,7 @@ async def test_a_new_file_is_its_owners_alone_and_says_whose_it_is(tmp_path: Pat
     assert location.is_new
     assert location.medium() is None
     engine = await SqliteEngine.open(location)
-    assert (await engine.position()).medium == f"sqlite:{location.medium()}"
+    assert (await engine.position()).medium == location.medium()
     assert await engine.applied() == {}
     await engine.aclose()
     assert not Location(path).is_new

@@ -1,0 +1,20 @@
+"""What is kept: notes, each of them somebody's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from holdfast import Entity, Index, MaxLength, Owned, Pack, Synced
+
+Title = Annotated[str, MaxLength(200)]
+
+
+class Note(Entity, table="notes", policies=(Owned(by="user_id"), Synced(), Index("title"))):
+    """Somebody's note."""
+
+    user_id: UUID | None = None
+    title: Title
+
+
+PACK = Pack("notebook", (Note,))

@@ -1,0 +1,84 @@
+"""The tokens of a session: kept, exchanged before they end, and by one request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from holdfast.errors import NotAuthenticated
+
+_AHEAD: Final = 30.0
+"""An access token is exchanged so many seconds before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a device keeps of its session, as secret as a password. `expires_at` is in seconds since 1970."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: float
+
+    @classmethod
+    def granted(cls, grant: Mapping[str, Any], before: Tokens | None = None) -> Tokens:
+        """Those of a sign-in or refresh; where it brings no refresh token, the one before goes on."""
+        kept = before.refresh_token if before is not None else None
+        expires_at = time.time() + float(grant["expires_in"])
+        return cls(str(grant["access_token"]), grant.get("refresh_token") or kept, expires_at)
+
+
+class TokenKeeper:
+    """Has the tokens of one session. A refresh token is used up by its first use, so whoever needs a new one at the same
+    moment shares one exchange.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens | None,
+        exchange: Callable[[str], Awaitable[Mapping[str, Any]]],
+        tell: Callable[[Tokens | None], None],
+    ) -> None:
+        self.tokens = tokens
+        self._exchange = exchange
+        self._tell = tell
+        self._turn = asyncio.Lock()
+
+    def take(self, tokens: Tokens | None) -> None:
+        """Keep other tokens from now on, and tell whoever stores them."""
+        self.tokens = tokens
+        self._tell(tokens)
+
+    async def access_token(self, rejected: str | None) -> str:
+        """One that holds, as far as is known; `rejected` was refused just before. Raises NotAuthenticated."""
+        if not self._is_stale(rejected):
+            return self._present().access_token
+        async with self._turn:
+            if self._is_stale(rejected):  # nobody has exchanged it meanwhile
+                await self._renew(rejected)
+            return self._present().access_token
+
+    def _is_stale(self, rejected: str | None) -> bool:
+        tokens = self._present()
+        ends_soon = tokens.refresh_token is not None and time.time() > tokens.expires_at - _AHEAD
+        return tokens.access_token == rejected or ends_soon
+
+    async def _renew(self, rejected: str | None) -> None:
+        before = self._present()
+        if before.refresh_token is None:
+            raise NotAuthenticated("the access token does not hold any more", hint="Sign in again.")
+        try:
+            grant = await self._exchange(before.refresh_token)
+        except NotAuthenticated:
+            self.take(None)
+            raise
+        self.take(Tokens.granted(grant, before))
+
+    def _present(self) -> Tokens:
+        if self.tokens is None:
+            raise NotAuthenticated(
+                "nobody is signed in", hint="Call sign_in, or give the tokens of a session."
+            )
+        return self.tokens
