@@ -290,7 +290,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant(
         "the list of changed columns is ignored",
-        of(incoming, "_listed", lambda _: None),
+        of(incoming, "_listed", lambda *_: None),
         (edit(PHONE, MINE), rest(NAME), Sync(PHONE, at=(("applied", (rest(NAME),)),))),
     ),
     Mutant(
