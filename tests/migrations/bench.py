@@ -20,6 +20,7 @@ from holdfast.engines.port import Control, Engine
 from holdfast.engines.postgres.embedded import EmbeddedServer
 from holdfast.engines.postgres.engine import PostgresEngine
 from holdfast.engines.sqlite.engine import SqliteEngine
+from holdfast.engines.sqlite.location import Location
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
 from holdfast.model.planning import Plan, plan
@@ -125,6 +126,18 @@ class Bench:
     @property
     def on_postgres(self) -> bool:
         return isinstance(self.engine, PostgresEngine)
+
+    @asynccontextmanager
+    async def elsewhere(self) -> AsyncIterator[Engine]:
+        """An engine on the same file, as another process has one, as far as SQLite can tell; elsewhere the same engine."""
+        if not isinstance(self.engine, SqliteEngine):
+            yield self.engine
+            return
+        other = await SqliteEngine.open(Location(self.engine.path))
+        try:
+            yield other
+        finally:
+            await other.aclose()
 
     @asynccontextmanager
     async def behind(self) -> AsyncIterator[Any]:

@@ -20,7 +20,7 @@ from holdfast.store.store import Store
 from holdfast.tenancy.scope import Scope
 from holdfast.testing.conformance.world import World
 from tests.conformance.postgres import PostgresHarness
-from tests.migrations.bench import Bench
+from tests.migrations.bench import SECRET, Bench, catalog
 
 ROWS = {True: 300, False: 5_000}
 """On memory, and elsewhere."""
@@ -143,7 +143,13 @@ async def fill(store: Store, scope: Scope, count: int) -> None:
 async def test_every_phase_runs_under_old_and_new_code(bench: Bench) -> None:
     await bench.become(Folder, OldNote)
     world: World = await bench.world()
-    old, new = bench.store(Folder, OldNote), bench.store(Folder, NewNote)
+    async with bench.elsewhere() as other:
+        # Old code runs in another process, where the medium is more than this one's.
+        old = Store(other, catalog(Folder, OldNote), cursor_secret=SECRET)
+        await under_old_and_new_code(bench, world, old, bench.store(Folder, NewNote))
+
+
+async def under_old_and_new_code(bench: Bench, world: World, old: Store, new: Store) -> None:
     await fill(old, world.ann, ROWS[bench.on_memory])
 
     def as_before(scope: Scope) -> Awaitable[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -14,9 +13,8 @@ import pytest
 from pydantic import Field
 
 from holdfast.engines.port import Batch, RowWrite
-from holdfast.engines.sqlite import _migrator, _reshape
+from holdfast.engines.sqlite import _alter, _migrator, _reshape
 from holdfast.engines.sqlite.engine import SqliteEngine
-from holdfast.engines.sqlite.location import Location
 from holdfast.errors import (
     InvalidInput,
     NotSupported,
@@ -49,16 +47,6 @@ def harness(request: pytest.FixtureRequest) -> Harness:
 def engine_of(bench: Bench) -> SqliteEngine:
     assert isinstance(bench.engine, SqliteEngine)
     return bench.engine
-
-
-@contextlib.asynccontextmanager
-async def elsewhere(bench: Bench) -> AsyncIterator[SqliteEngine]:
-    """Another process's engine on the same file, as far as SQLite can tell."""
-    other = await SqliteEngine.open(Location(engine_of(bench).path))
-    try:
-        yield other
-    finally:
-        await other.aclose()
 
 
 def notes(*policies: Policy, **fields: Any) -> Any:
@@ -102,13 +90,18 @@ async def with_row(bench: Bench) -> tuple[Any, UUID]:
 # -- the two ways of declaring a table otherwise ---------------------------------------------------------------------
 
 
+def make_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where SQLite keeps its schema from being written to."""
+    for module in (_alter, _migrator, _reshape):
+        monkeypatch.setattr(module, "can_edit", lambda _: False)
+
+
 @pytest.mark.parametrize("exchanged", [True, False])
 async def test_a_table_is_declared_otherwise_with_or_without_being_made_anew(
     bench: Bench, exchanged: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchanged:
-        monkeypatch.setattr(_reshape, "can_edit", lambda _: False)
-        monkeypatch.setattr(_migrator, "can_edit", lambda _: False)
+        make_anew(monkeypatch)
     scope, row_id = await with_row(bench)
     for _ in range(2):
         await bench.become(Parent, NEW)
@@ -132,8 +125,7 @@ async def test_a_table_is_declared_otherwise_with_or_without_being_made_anew(
 async def test_references_are_held_after_a_table_was_made_anew(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_reshape, "can_edit", lambda _: False)
-    monkeypatch.setattr(_migrator, "can_edit", lambda _: False)
+    make_anew(monkeypatch)
     scope, row_id = await with_row(bench)
     wider = notes(
         Shared(),
@@ -210,7 +202,7 @@ async def test_old_and_new_code_write_one_value_in_two_types(bench: Bench) -> No
         await session.put(first)
     await bench.apply(made.pre)
     assert not [line for line in await bench.findings() if "trigger" in line]
-    async with elsewhere(bench) as other:
+    async with bench.elsewhere() as other:
         old = Store(other, catalog(WORDS), cursor_secret=b"x" * 32)
         new = bench.store(NUMBERS)
 
@@ -257,7 +249,7 @@ async def test_a_flush_does_not_write_over_what_was_filled_meanwhile(bench: Benc
     async with bench.store(entity).session(scope) as session:
         await session.put(row)
     schema = of_app(catalog(entity))[0]
-    async with elsewhere(bench) as other:
+    async with bench.elsewhere() as other:
         with pytest.raises(StaleVersion):
             async with other.begin(scope) as tx:
                 head = await tx.lock()
@@ -279,7 +271,7 @@ async def test_a_flush_does_not_write_over_what_was_filled_meanwhile(bench: Benc
 async def test_two_processes_migrate_once(bench: Bench) -> None:
     steps = (CreateEntity(of_app(catalog(OLD_ALONE))[0]),)
     mark = checksum(steps)
-    async with elsewhere(bench) as other:
+    async with bench.elsewhere() as other:
         engines = [engine_of(bench), other] * 3
         await asyncio.gather(*(e.apply(steps, revision="app_0001", checksum=mark) for e in engines))
         assert await other.applied() == await engine_of(bench).applied()
@@ -303,7 +295,7 @@ async def test_others_write_between_the_batches_of_a_fill(
     async with bench.store(entity).session(scope) as session:
         await session.batch([entity(n=number) for number in range(200)])
     written = 0
-    async with elsewhere(bench) as other:
+    async with bench.elsewhere() as other:
         store = Store(other, catalog(entity), cursor_secret=b"x" * 32)
 
         async def write() -> None:
@@ -381,13 +373,17 @@ async def test_a_table_of_the_same_name_finds_its_place_free(bench: Bench) -> No
     assert row.title == "kept"
 
 
-async def test_references_come_back_with_their_table(bench: Bench) -> None:
-    first = notes(title=Text, up=(Annotated[UUID, Ref("notes")] | None, None))
-    await bench.become(first)
-    schema = of_app(catalog(first))[0]
-    await bench.apply((DropEntity(schema),))
-    await bench.apply((CreateEntity(schema),))
-    assert await bench.findings() == ()
+async def test_what_is_set_aside_is_forgotten_with_its_tenant(bench: Bench) -> None:
+    await bench.become(OLD_ALONE)
+    scope = (await bench.world()).ann
+    async with bench.store(OLD_ALONE).session(scope) as session:
+        await session.put(OLD_ALONE(title="gone"))
+    schema = of_app(catalog(OLD_ALONE))[0]
+    await bench.apply((DropEntity(schema),), force=True)
+    await bench.engine.forget_tenant(scope.tenant_id, [])
+    await bench.take_back()
+    with behind(bench.engine) as raw:
+        assert raw.execute("select count(*) from app__notes").fetchone() == (0,)
 
 
 async def test_the_statements_of_a_change_can_be_read_before(bench: Bench) -> None:
@@ -400,6 +396,19 @@ async def test_the_statements_of_a_change_can_be_read_before(bench: Bench) -> No
     assert "create unique index" in text
     assert "update sqlite_schema set sql" in text
     assert open_schema(bench) == before
+
+
+async def test_a_new_release_makes_what_its_ledger_lacks_and_writes_nothing_otherwise(bench: Bench) -> None:
+    await bench.become(OLD_ALONE)
+    before = await bench.engine.position()
+    assert await bench.engine.refresh([]) == []
+    assert await bench.engine.position() == before
+    with behind(bench.engine) as raw:
+        raw.execute("drop table holdfast__revision_steps")
+        raw.execute("alter table holdfast__tenant_heads drop column tended")
+    assert len(await bench.findings()) == 2
+    await bench.engine.refresh([])
+    assert await bench.findings() == ()
 
 
 async def test_a_step_asks_a_file_of_an_earlier_release_for_what_it_lacks(bench: Bench) -> None:

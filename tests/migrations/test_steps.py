@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 from pydantic import Field
 
+from holdfast.errors import ReferenceMissing
 from holdfast.model.entity import Entity
+from holdfast.model.ids import new_id
 from holdfast.model.markers import Converted, Digits, MaxLength, Member, Ref, Was
 from holdfast.model.policies import Index, Owned, Policy, Shared, Synced, Unique
 from tests.migrations.bench import Bench
@@ -121,3 +123,31 @@ async def test_every_change_leads_there_and_back_and_there_again(bench: Bench, c
     old, new = CHANGES[change]
     await bench.become(old)
     await there_and_back(bench, old, new)
+
+
+async def test_a_table_comes_back_with_its_references_and_its_rows(bench: Bench) -> None:
+    target: Any = declare(Shared(), table="targets", title=Text)
+    other = notes(title=Text)
+    referring: Any = declare(
+        Shared(),
+        table="others",
+        up=(Annotated[UUID, Ref("others")] | None, None),
+        to=(Annotated[UUID, Ref("targets")] | None, None),
+    )
+    await bench.become(target, other)
+    await bench.become(target, other, referring)
+    scope = (await bench.world()).ann
+    made = target(title="t")
+    row = referring(to=made.id)
+    async with bench.store(target, other, referring).session(scope) as session:
+        await session.batch([made, row])
+    await bench.take_back(force=True)
+    assert await bench.findings() == ()
+    await bench.become(target, other, referring)
+    assert await bench.findings() == ()
+    async with bench.store(target, other, referring).session(scope) as session:
+        found: Any = await session.get(referring, row.id)
+    assert found.to == made.id
+    with pytest.raises(ReferenceMissing):
+        async with bench.store(target, other, referring).session(scope) as session:
+            await session.patch(referring, row.id, {"to": new_id()})

@@ -472,6 +472,19 @@ def _references_of(schema: EntitySchema) -> list[Act]:
     ]
 
 
+def hold_references(schema: EntitySchema) -> list[Ddl]:
+    """The foreign keys of a table that has come back without them."""
+    table, realm = sql_table(schema.stable_name), schema.visibility == "realm"
+    acts = []
+    for field in schema.fields:
+        if field.reference is not None:
+            name = constraint_name(schema.relation, (field.column,), "fkey")
+            clause = reference_clause(schema.relation, field.column, field.reference.table, realm=realm)
+            missing = ~has_constraint(table, name)
+            acts.append(Ddl(f"alter table {table} add {clause}", missing, schema.stable_name))
+    return acts
+
+
 def _owner(table: str, column: str | None, roles: Roles) -> list[Act]:
     policy = f"{_relation(table)}_owner"
     if column is None:

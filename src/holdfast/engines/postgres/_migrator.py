@@ -19,7 +19,7 @@ import asyncpg
 
 from holdfast.engines.port import Control
 from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, When, window
-from holdfast.engines.postgres._alter import alter, bring_table_back, sql_table
+from holdfast.engines.postgres._alter import alter, bring_table_back, hold_references, sql_table
 from holdfast.engines.postgres._ddl import Making, statements
 from holdfast.engines.postgres._errors import bare
 from holdfast.engines.postgres._names import Roles
@@ -68,7 +68,8 @@ async def one_migrator(connection: asyncpg.Connection) -> AsyncIterator[None]:
 def acts_of(step: Step, roles: Roles) -> list[Act]:
     """What carries a step out."""
     if isinstance(step, CreateEntity):
-        return [*bring_table_back(step.schema), *(Ddl(text) for text in statements(step, roles))]
+        made = (Ddl(text) for text in statements(step, roles))
+        return [*bring_table_back(step.schema), *made, *hold_references(step.schema)]
     if isinstance(step, CreateLog | CreateTombstones | CreatePlans | DropPlans):
         return [Ddl(text) for text in statements(step, roles)]
     return alter(step, roles)

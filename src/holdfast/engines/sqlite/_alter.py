@@ -22,7 +22,7 @@ from holdfast.engines.sqlite._names import (
     quoted,
     table_of,
 )
-from holdfast.engines.sqlite._reshape import Standing, columns_of, is_of_tenants, is_there
+from holdfast.engines.sqlite._reshape import Standing, can_edit, columns_of, is_of_tenants, is_there
 from holdfast.engines.sqlite._values import INTEGER_DIGITS, column_type
 from holdfast.errors import NotSupported, SchemaError
 from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema, describe_field, restore_field
@@ -165,14 +165,7 @@ def _add(raw: Raw, table: str, field: FieldSchema) -> None:
     if column not in columns_of(raw, name):
         _refuse_other_type(raw, table, field)
         if not _bring_back(raw, table, field):
-            text = _ddl.spelled_column(
-                column,
-                column_type(field.type),
-                required=default is not None and not field.nullable,
-                default=default,
-                check=_ddl.field_check(field),
-            )
-            raw.execute(f"alter table {quoted(name)} add column {text}")
+            _add_column(raw, name, field, default)
             if field.nullable or default is not None:
                 return
     _refuse_beyond(raw, table, field)
@@ -183,6 +176,22 @@ def _add(raw: Raw, table: str, field: FieldSchema) -> None:
     standing.settle(stricter=True)
     if not field.nullable:
         _require(raw, table, field)
+
+
+def _add_column(raw: Raw, name: str, field: FieldSchema, default: str | None) -> None:
+    """Its check comes afterwards, where that costs nothing: SQLite would look at every row, and all hold the default."""
+    check, later = _ddl.field_check(field), can_edit(raw)
+    text = _ddl.spelled_column(
+        field.column,
+        column_type(field.type),
+        required=default is not None and not field.nullable,
+        default=default,
+        check=None if later else check,
+    )
+    raw.execute(f"alter table {quoted(name)} add column {text}")
+    standing = Standing(raw, name)
+    standing.declare(field.column, check=check)
+    standing.settle()
 
 
 def _refuse_other_type(raw: Raw, table: str, field: FieldSchema) -> None:

@@ -100,21 +100,15 @@ def _number(old: FieldType, new: FieldType, column: str) -> str:
     source, valid = _apart(old, new, column)
     if isinstance(new, DecimalType):
         digits = f"ltrim(w || substr(f || {_NOUGHTS}, 1, {new.scale}), '0')"
-        rest = f"trim(substr(f, {new.scale + 1}), '0') = ''"
-        fits = f"{rest} and length(d) <= {new.precision}"
+        conditions = [f"trim(substr(f, {new.scale + 1}), '0') = ''", f"length(d) <= {new.precision}"]
         value = _small("d") if new.precision <= INTEGER_DIGITS else _large("d")
     else:
-        digits = "ltrim(w, '0')"
+        digits, value = "ltrim(w, '0')", _small("d")
         most = f"case when n then {_LEAST} else {_MOST} end"
-        fits = f"trim(f, '0') = '' and (length(d) < 19 or (length(d) = 19 and d <= {most}))"
-        value = _small("d")
-    kept = (
-        "".join(f" and {condition}" for condition in _within(new, value))
-        if not isinstance(new, DecimalType)
-        else ""
-    )
+        fits = f"(length(d) < 19 or (length(d) = 19 and d <= {most}))"
+        conditions = ["trim(f, '0') = ''", fits, *_within(new, value)]
     rows = f"select n, f, {digits} as d from ({source}) where {valid}"
-    return f"(select {value} from ({rows}) where {fits}{kept})"
+    return f"(select {value} from ({rows}) where {' and '.join(conditions)})"
 
 
 def _small(digits: str) -> str:

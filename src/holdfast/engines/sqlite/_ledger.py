@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.engines.port import Applied, Control
 from holdfast.engines.sqlite import _ddl
-from holdfast.engines.sqlite._names import HEADS, LEDGER, STEPS
+from holdfast.engines.sqlite._names import HEADS, LEDGER, SET_ASIDE, STEPS
 from holdfast.engines.sqlite._reshape import columns_of, is_there
 from holdfast.errors import SchemaError
 from holdfast.model.steps import Step, checksum
@@ -22,12 +22,21 @@ DOWN = ":down"
 """Behind a revision's name in the ledger of steps: it is being taken back."""
 
 
+def is_settled(raw: Raw) -> bool:
+    """Whether a file lacks nothing of what `settle` makes."""
+    return is_there(raw, STEPS) and is_there(raw, SET_ASIDE) and not _lacks_count(raw)
+
+
 def settle(raw: Raw) -> None:
-    """What a file of an earlier release lacks."""
+    """Make what a file of an earlier release lacks."""
     for text in _ddl.ledger():
         raw.execute(text)
-    if is_there(raw, HEADS) and "tended" not in columns_of(raw, HEADS):
+    if _lacks_count(raw):
         raw.execute(f"alter table {HEADS} add column tended integer not null default 0")
+
+
+def _lacks_count(raw: Raw) -> bool:
+    return is_there(raw, HEADS) and "tended" not in columns_of(raw, HEADS)
 
 
 def read_ledger(raw: Raw) -> dict[str, str]:

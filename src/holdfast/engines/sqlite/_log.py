@@ -12,7 +12,8 @@ import orjson
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Batch, HistoryKey, Marks, Pruned
-from holdfast.engines.sqlite._names import CHANGES, HEADS, HISTORY, MEDIUM, TOMBSTONES
+from holdfast.engines.sqlite._names import ASIDE, CHANGES, HEADS, HISTORY, MEDIUM, TOMBSTONES, quoted
+from holdfast.engines.sqlite._reshape import is_of_tenants
 from holdfast.engines.sqlite._statements import in_portions, places
 from holdfast.engines.sqlite._values import instant, microseconds, uuid_of
 from holdfast.tenancy.scope import Scope
@@ -137,8 +138,14 @@ def prune_history(raw: Raw, tenant_id: UUID, upto: int, after: HistoryKey | None
 
 def forget(raw: Raw, tenant_id: UUID, tables: Sequence[str]) -> None:
     """Remove every row of a tenant, its log and its counter."""
-    for table in (*tables, HISTORY, TOMBSTONES, CHANGES, HEADS):
+    for table in (*tables, *_set_aside(raw), HISTORY, TOMBSTONES, CHANGES, HEADS):
         raw.execute(f"delete from {table} where tenant_id = ?", [tenant_id.bytes])
+
+
+def _set_aside(raw: Raw) -> list[str]:
+    """Tables that a revision has set aside and that hold tenants' rows still."""
+    found = raw.execute("select name from sqlite_schema where type = 'table' and name glob ?", [f"{ASIDE}*"])
+    return [quoted(name) for (name,) in found.fetchall() if is_of_tenants(raw, name)]
 
 
 def _of_rows(raw: Raw, select: str, where: str, given: list[Any], row_ids: Sequence[UUID]) -> list[Any]:

@@ -87,9 +87,9 @@ class Migrator:
             try:
                 return await self.engine.maintained(job, references=references)
             except Busy:
+                self.control.tell(f"{self.key}: waiting for whoever writes")
                 if time.monotonic() > until:
                     raise
-                self.control.tell(f"{self.key}: waiting for whoever writes")
 
     async def _step(self, steps: Sequence[Step], place: int, until: int, *, references: bool) -> None:
         """One step, or several that only make new things."""

@@ -155,14 +155,15 @@ class SqliteEngine:
             return await tx.maintain(job, references=references)
 
     async def looked_at(self, job: Callable[[Raw], T]) -> T:
-        """What `job` reads, from one moment."""
+        """What `job` reads."""
         async with self.readers.lent(REALM_TENANT) as connection:
             return await connection.call(job)
 
     async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
         """See the port: nothing is generated here; what the ledger of an earlier release lacks is made."""
-        async with one_migrator(self.medium):
-            await self.maintained(_ledger.settle)
+        if not await self.looked_at(_ledger.is_settled):
+            async with one_migrator(self.medium):
+                await self.maintained(_ledger.settle)
         return []
 
     def sql(self, steps: Sequence[Step], *, before: Sequence[Step] = ()) -> list[str]:
