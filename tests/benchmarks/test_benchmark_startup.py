@@ -9,6 +9,7 @@ import pytest
 from benchmarks import startup
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.engines.sqlite.location import Location
+from holdfast.runtime.packs import catalog_of, own_packs
 
 
 def test_an_import_takes_longer_than_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +20,7 @@ def test_an_import_takes_longer_than_none(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_migration_makes_all_entities(tmp_path: Path) -> None:
     engine = await SqliteEngine.open(Location(tmp_path / "many.db"))
     assert await startup.migration_seconds(engine, 3) > 0
-    schemas = list(startup.catalog_of([*startup.own_packs(), startup.pack_of(3)]))
+    schemas = list(catalog_of([*own_packs(), startup.pack_of(3)]))
     assert sum(schema.pack == "many" for schema in schemas) == 3
     assert (await engine.inspect(schemas)).findings == ()
     await engine.aclose()
