@@ -17,7 +17,7 @@ from holdfast.engines.memory.engine import MemoryEngine
 from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.engines.port import Write
 from holdfast.errors import CursorExpired
-from holdfast.sync import base, hub, incoming, merge, pulling, pushing, verdict
+from holdfast.sync import base, changeset, hub, incoming, merge, pulling, pushing, verdict
 from holdfast.sync import selected as sync_selected
 from holdfast.sync.caller import Caller
 from holdfast.sync.hub import Hub
@@ -300,7 +300,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant(
         "columns that an old device has not are emptied",
-        of(pushing, "read_row", _nulled),
+        of(changeset, "read_row", _nulled),
         (rest((1, 0), table="notes"), Sync(PHONE), edit(PHONE, (0, 0), table="notes"), Sync(PHONE)),
     ),
     Mutant(

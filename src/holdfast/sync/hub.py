@@ -18,9 +18,10 @@ from holdfast.model.schema import MEMBERS, EntitySchema
 from holdfast.store.store import Store
 from holdfast.sync.base import Past, standing_at
 from holdfast.sync.caller import Caller
+from holdfast.sync.changeset import Changes, body_hash, read_changes
 from holdfast.sync.entities import Device, PushReceipt, Visibility, derived_id
 from holdfast.sync.pulling import Snapshot, TablePlan, read_page, stream_tables
-from holdfast.sync.pushing import Changes, Push, body_hash, read_changes, refuse_expired
+from holdfast.sync.pushing import Push, refuse_expired
 from holdfast.sync.requests import Migration, PullRequest, PushRequest
 
 Epochs = Callable[[], Awaitable[UUID]]

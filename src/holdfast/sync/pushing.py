@@ -1,12 +1,11 @@
 """A push under the tenant's counter: read what its rows meet, judge each, and say what to write.
 
-What can be thought about before the counter is held is done before, in `read_changes`. `Push.decide` reads, lets
+What can be thought about before the counter is held is done before, in `changeset.py`. `Push.decide` reads, lets
 `verdict.py` judge, and looks once more at rows that rest on one another; `Push.record` writes down conflicts and the device.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -14,126 +13,24 @@ from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
 from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
-from holdfast.errors import CursorExpired, HoldfastError, TooLarge
+from holdfast.errors import CursorExpired, HoldfastError
 from holdfast.model.catalog import Catalog
-from holdfast.model.diff import in_reference_order
 from holdfast.model.ids import new_id
 from holdfast.model.policies import Unique
 from holdfast.model.query import Condition, Op, Query
 from holdfast.model.schema import MEMBERS, EntitySchema
-from holdfast.model.wire import read_id, spell_id
 from holdfast.store.deciding import Decided, RowKey
 from holdfast.store.store import Store
+from holdfast.sync.answers import answer_of, rules_by_column
 from holdfast.sync.base import NOTHING_PAST, Past
 from holdfast.sync.caller import Caller
+from holdfast.sync.changeset import Changes
 from holdfast.sync.entities import Conflict, ConflictResolution, Device, PushReceipt
-from holdfast.sync.incoming import Incoming, as_sent, read_row
-from holdfast.sync.requests import MalformedSync, TableChanges
+from holdfast.sync.incoming import Incoming
 from holdfast.sync.verdict import Ground, Pusher, Verdict, judge_delete, judge_row
 from holdfast.tenancy.scope import Scope
 
 _PASSES: Final = 8
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a device pushes, read. `unread` are rows of tables that are not synced here: table → ids."""
-
-    rows: list[Incoming] = field(default_factory=list)
-    deletes: list[tuple[EntitySchema, UUID]] = field(default_factory=list)
-    unread: dict[str, list[str]] = field(default_factory=dict)
-    too_large: list[Incoming] = field(default_factory=list)
-
-    @property
-    def count(self) -> int:
-        """How many rows there are to decide on."""
-        return len(self.rows) + len(self.deletes)
-
-
-def read_changes(store: Store, tables: Mapping[str, TableChanges]) -> Changes:
-    """The rows of a push. Raises InvalidInput for an id that no device and no UUID spells."""
-    changes = Changes()
-    synced = {schema.relation: schema for schema in store.catalog if schema.synced}
-    for name, table in tables.items():
-        schema = synced.get(name)
-        if schema is None:
-            changes.unread[name] = [str(row["id"]) for row in (*table.created, *table.updated)]
-        else:
-            _read_table(store, changes, schema, table)
-    _put_in_order(changes)
-    return changes
-
-
-def _put_in_order(changes: Changes) -> None:
-    """Rows behind those that they refer to, and deletes before: a push may have to be taken in parts."""
-    schemas = {
-        schema.name: schema
-        for schema in (*(r.schema for r in changes.rows), *(s for s, _ in changes.deletes))
-    }
-    rank = {schema.name: place for place, schema in enumerate(in_reference_order(schemas.values()))}
-    changes.rows = _parents_first(sorted(changes.rows, key=lambda row: rank[row.schema.name]))
-    changes.deletes.sort(key=lambda delete: -rank[delete[0].name])
-
-
-def _parents_first(rows: Sequence[Incoming]) -> list[Incoming]:
-    """The same, within tables that refer to themselves. A circle stays as it came."""
-    waiting = {(row.schema.name, row.row_id): row for row in rows}
-    ordered: list[Incoming] = []
-    for row in rows:
-        chain: list[Incoming] = []
-        following: Incoming | None = waiting.pop((row.schema.name, row.row_id), None)
-        while following is not None:
-            chain.append(following)
-            following = next(
-                (found for key in _own_parents(following) if (found := waiting.pop(key, None))), None
-            )
-        ordered += reversed(chain)
-    return ordered
-
-
-def _own_parents(row: Incoming) -> list[RowKey]:
-    own = [
-        declared for declared, reference in row.schema.references if reference.table == row.schema.stable_name
-    ]
-    return [(row.schema.name, row.values[d.name]) for d in own if row.values.get(d.name) is not None]
-
-
-def _read_table(store: Store, changes: Changes, schema: EntitySchema, table: TableChanges) -> None:
-    entity = store.catalog.entity(schema)
-    rows: dict[UUID, Incoming] = {}
-    for created, raws in ((True, table.created), (False, table.updated)):
-        for raw in raws:
-            row = read_row(schema, entity, _row_id(schema, raw["id"]), raw, created=created)
-            rows[row.row_id] = row
-    gone: dict[UUID, None] = {}
-    for text in table.deleted:
-        try:
-            gone[read_id(text)] = None
-        except ValueError:
-            continue  # no row has such an id, so it is deleted
-    for row_id in gone:
-        rows.pop(row_id, None)
-        changes.deletes.append((schema, row_id))
-    for row in rows.values():
-        (changes.rows if _fits(store, row) else changes.too_large).append(row)
-
-
-def _row_id(schema: EntitySchema, text: str) -> UUID:
-    try:
-        return read_id(text)
-    except ValueError:
-        raise MalformedSync(
-            "a row's id is what WatermelonDB makes, 16 letters and digits, or a UUID in lower case",
-            where=f"{schema.relation}.id",
-        ) from None
-
-
-def _fits(store: Store, row: Incoming) -> bool:
-    try:
-        store.measure(row.schema, row.plain)
-    except TooLarge:
-        return False
-    return sum(map(len, row.refused.values())) <= store.limits.row_bytes
 
 
 @dataclass(slots=True)
@@ -375,7 +272,7 @@ class Push:
         is anything asked of a row that neither stands nor has a tombstone: what it left is behind the device.
         """
         after = self._pusher(met).seen
-        known = met.stored.keys() | met.tombstones.keys() | met.foreign
+        known = met.stored.keys() | met.tombstones.keys()
         ids = [i for schema, ids in keys.values() for i in ids if (schema.name, i) in known]
         if after >= head or not ids:
             return
@@ -460,6 +357,10 @@ class Push:
         others = [row["id"] for row in found if row["id"] != verdict.row_id]
         return (verdict.schema.name, others[0]) if others else None
 
+    def answer(self) -> dict[str, Any]:
+        """What the device is told."""
+        return answer_of(self.changes, self.verdicts, self.conflict_ids)
+
     # -- writing down ---------------------------------------------------------------------------------------------
 
     def record(self, outcomes: Sequence[Outcome]) -> list[PlannedWrite]:
@@ -489,7 +390,7 @@ class Push:
             number=number,
             base=self._base_of(verdict),
             reason=verdict.reason or "",
-            rules=_by_column(verdict),
+            rules=rules_by_column(verdict),
             state="open" if verdict.is_open else "settled",
         )
         self.conflict_ids[verdict.schema.name, verdict.row_id] = conflict.id
@@ -499,7 +400,7 @@ class Push:
                 user_id=user,
                 conflict_id=conflict.id,
                 resolution_type=",".join(sorted(set(verdict.rules.values())))[:50],
-                resolution_data={"rules": _by_column(verdict), "number": number},
+                resolution_data={"rules": rules_by_column(verdict), "number": number},
                 auto_resolved=True,
                 timestamp=self._at,
             )
@@ -534,45 +435,6 @@ class Push:
         write = Write(self._device_schema, Operation.UPDATE, caller.device_id, values)
         return PlannedWrite(write, caller.scope, self._at)
 
-    # -- answering ------------------------------------------------------------------------------------------------
-
-    def answer(self) -> dict[str, Any]:
-        """What the device is told. No field's value is in it."""
-        rejected: list[dict[str, Any]] = []
-        conflicts: list[dict[str, Any]] = []
-        later: dict[str, list[str]] = {}
-        for verdict in self.verdicts:
-            if verdict.reason is None and not verdict.later:
-                continue
-            told = {"table": verdict.schema.relation, "id": spell_id(verdict.row_id)}
-            if verdict.later:
-                later.setdefault(verdict.schema.relation, []).append(told["id"])
-            if verdict.rejected:
-                rejected.append({**told, "code": verdict.reason, "retry": verdict.later})
-            elif verdict.reason is not None:
-                found = self.conflict_ids.get((verdict.schema.name, verdict.row_id))
-                conflicts.append(
-                    {**told, "reason": verdict.reason, "fields": _by_column(verdict), "open": verdict.is_open}
-                    | ({"conflict": str(found)} if found else {})
-                )
-        for row in self.changes.too_large:
-            later.setdefault(row.schema.relation, []).append(spell_id(row.row_id))
-            rejected.append(
-                {
-                    "table": row.schema.relation,
-                    "id": spell_id(row.row_id),
-                    "code": "too_large",
-                    "retry": False,
-                }
-            )
-        for table, ids in self.changes.unread.items():
-            if ids:
-                later[table] = ids
-            rejected.extend({"table": table, "id": i, "code": "unknown_table", "retry": True} for i in ids)
-        told_later = {"experimentalRejectedIds": later} if later else {}
-        accepted = len(self.verdicts) - sum(verdict.rejected for verdict in self.verdicts)
-        return {"accepted": accepted, "conflicts": conflicts, "rejected": rejected, **told_later}
-
 
 def refuse_expired(number: int, head: int, horizon: int, device: Device | None) -> None:
     """Raise CursorExpired for a number that this store cannot go on from."""
@@ -586,21 +448,9 @@ def refuse_expired(number: int, head: int, horizon: int, device: Device | None) 
         raise CursorExpired("this cursor was never given to this device")
 
 
-def body_hash(tables: Mapping[str, TableChanges]) -> str:
-    """SHA-256 of what is pushed, in hexadecimal."""
-    plain = {name: [t.created, t.updated, t.deleted] for name, t in tables.items()}
-    return hashlib.sha256(as_sent(plain)).hexdigest()
-
-
 def replace_answer(receipt: PushReceipt, answer: dict[str, Any]) -> PushReceipt:
     """The receipt with its answer."""
     return receipt.model_copy(update={"answer": answer, "id": receipt.id or new_id()})
-
-
-def _by_column(verdict: Verdict) -> dict[str, str]:
-    """The rules by the fields' stable names: as devices know them, and as they are stored. "" stands for the row."""
-    fields = verdict.schema.by_name
-    return {fields[name].column if name in fields else name: rule for name, rule in verdict.rules.items()}
 
 
 def _final(verdict: Verdict, stored: Stored | None) -> dict[str, Any]:
