@@ -23,6 +23,9 @@ CHECKS = (
 )
 
 
+MOST_PROCESSES = 4
+
+
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     os.environ["PYTHONPATH"] = str(ROOT / "src")  # this clone's code, whatever is installed
@@ -33,7 +36,16 @@ def main(arguments: list[str]) -> int:
     if checks_only:
         return bool(failed)
     say("pytest")
-    return run([sys.executable, "-m", "pytest", *arguments]) or bool(failed)
+    return run([sys.executable, "-m", "pytest", *shared(arguments), *arguments]) or bool(failed)
+
+
+def shared(arguments: list[str]) -> list[str]:
+    """Among some processes, each of which takes whole modules and classes with what they have started; but for whoever has
+    said otherwise, or wants to see one test at a time.
+    """
+    if any(argument.startswith(("-n", "--pdb", "-s", "--trace")) for argument in arguments):
+        return []
+    return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadscope"]
 
 
 def passes(check: tuple[str, ...]) -> bool:
