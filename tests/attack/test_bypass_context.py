@@ -90,7 +90,7 @@ async def test_15_a_setting_left_on_a_pooled_connection(wall: Wall) -> None:
 
 def test_15_the_source_sets_nothing_for_a_session() -> None:
     assert not lines_that_match(r"set_config\([^)]*,\s*false\s*\)")
-    assert not lines_that_match(r"\bset\s+(session\s+)?\{?(app\.|TENANT|USER|FLUSH)")
+    assert not lines_that_match(r"\bset\s+(session\s+)?(app\.|\{(TENANT|USER|FLUSH)\})")
 
 
 def test_16_a_generic_plan_asks_for_the_tenant_each_time(wall: Wall) -> None:
