@@ -219,27 +219,27 @@ FORGED: dict[str, Callable[[], str]] = {
     "jwk beside a genuine signature": lambda: with_header(jwk=KEY.verifying.jwk()),
     # kid is a key of a dictionary, whatever it looks like.
     **{
-        f"kid {kid!r:.40}": partial(with_header, kid=kid)
-        for kid in (
-            "",
-            "../../../../../../dev/null",
-            "/proc/self/environ",
-            "file:///dev/null",
-            "https://attacker.example/key.pem",
-            "x' UNION SELECT 'secret' --",
-            "key; sleep 5",
-            KEY.kid + "\0",
-            KEY.kid + " ",
-            KEY.kid.swapcase(),
-            "A" * 5_000,
-            STRANGER.kid,
-            None,
-            True,
-            0,
-            1.5,
-            [KEY.kid],
-            {"kid": KEY.kid},
-        )
+        f"kid {name}": partial(with_header, kid=kid)
+        for name, kid in {
+            "empty": "",
+            "a device": "../../../../../../dev/null",
+            "the environment": "/proc/self/environ",
+            "a file": "file:///dev/null",
+            "an address": "https://attacker.example/key.pem",
+            "SQL": "x' UNION SELECT 'secret' --",
+            "a command": "key; sleep 5",
+            "ours and a NUL": KEY.kid + "\0",
+            "ours and a blank": KEY.kid + " ",
+            "ours in other cases": KEY.kid.swapcase(),
+            "long": "A" * 5_000,
+            "a stranger's": STRANGER.kid,
+            "None": None,
+            "True": True,
+            "0": 0,
+            "1.5": 1.5,
+            "a list of ours": [KEY.kid],
+            "an object with ours": {"kid": KEY.kid},
+        }.items()
     },
     "no kid": lambda: token(header={key: value for key, value in HEADER.items() if key != "kid"}),
     # What the header asks for.
