@@ -85,6 +85,8 @@ def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Hold
     if exact is None:
         return HoldfastError(f"the database refused the statement (SQLSTATE {state})", where=where)
     kind, message = exact
+    if state == "53100":
+        return Unavailable(message, where=where, hint=_ROOM)
     return kind(message, where=where)
 
 
@@ -107,6 +109,7 @@ def _with_constraint(error: asyncpg.PostgresError, where: str | None) -> str | N
     return f"{where}: {name}" if where and name else where or name
 
 
+_ROOM = "Make room on the database's disk. What was committed is there; nothing of this was kept."
 _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
     "42501": (Forbidden, "the database refuses this to the role or the scope"),
     "22P02": (ContextMissing, "a statement named no tenant"),
@@ -120,6 +123,7 @@ _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
     "57014": (Busy, "the statement took too long and was stopped"),
     "40P01": (Busy, "two transactions waited for one another"),
     "40001": (Busy, "the transaction met another one"),
+    "53100": (Unavailable, "the database's disk is full"),
     "53300": (Busy, "the database has no connection to spare"),
     "54000": (TooLarge, "the database's own limit was reached"),
     "0A000": (NotSupported, "the database does not support this"),
