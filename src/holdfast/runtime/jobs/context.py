@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _PROBLEMS_TOLD: Final = 20
 _AT: Final = "tenant"
+_FAILED: Final = "failed_tenants"
+_FAILED_KEPT: Final = 1_000
 
 
 class JobContext:
@@ -66,26 +68,43 @@ class JobContext:
         """Do `work` in each tenant that is left, in a scope of its own; returns in how many it succeeded.
 
         A tenant that fails stops no other one: it is told in `problems`. Where this run is stopped, the next one goes on
-        behind the last tenant that was done. A database that is gone stops the run.
+        behind the last tenant that was done, and does those again that failed before it. Once all have had their turn none is
+        left out: a retry does all of them. A database that is gone stops the run.
         """
         tenants = await all_tenants(self.store)
-        left = [tenant for tenant in tenants if str(tenant.id) > self.checkpoint.get(_AT, "")]
+        at, failed = self.checkpoint.get(_AT, ""), set(self.checkpoint.get(_FAILED, ()))
+        left = [tenant for tenant in tenants if str(tenant.id) > at or str(tenant.id) in failed]
         done = 0
         for number, tenant in enumerate(left, len(tenants) - len(left) + 1):
             self.tell(f"Tenant {number} of {len(tenants)}.")
-            try:
-                await work(tenant, Scope.system(tenant.id, reason=reason))
+            if await self._succeeds(work, tenant, reason):
                 done += 1
-            except HoldfastError as error:
-                if isinstance(error, LeaseLost) or (
-                    isinstance(error, Unavailable) and not isinstance(error, Busy)
-                ):
-                    raise
-                self.problem(tenant.slug, error.code)
-            except Exception as error:  # noqa: BLE001 (the other tenants are served all the same)
-                self.problem(tenant.slug, type(error).__name__)
-            await self.save({_AT: str(tenant.id)})
+                failed.discard(str(tenant.id))
+            else:
+                failed.add(str(tenant.id))
+            at = max(at, str(tenant.id))
+            if number < len(tenants):
+                await self.save({_AT: at, **({_FAILED: sorted(failed)[:_FAILED_KEPT]} if failed else {})})
+        if self.checkpoint or left:
+            await self.save({})
         return done
+
+    async def _succeeds(
+        self, work: Callable[[Tenant, Scope], Awaitable[None]], tenant: Tenant, reason: str
+    ) -> bool:
+        try:
+            await work(tenant, Scope.system(tenant.id, reason=reason))
+        except HoldfastError as error:
+            if isinstance(error, LeaseLost) or (
+                isinstance(error, Unavailable) and not isinstance(error, Busy)
+            ):
+                raise
+            self.problem(tenant.slug, error.code)
+        except Exception as error:  # noqa: BLE001 (the other tenants are served all the same)
+            self.problem(tenant.slug, type(error).__name__)
+        else:
+            return True
+        return False
 
     def problem(self, name: str, code: str) -> None:
         """Something did not succeed, and the rest goes on."""

@@ -161,6 +161,58 @@ async def test_a_tenant_that_fails_stops_no_other(site: Site) -> None:
     assert len(seen) == 3
 
 
+async def test_the_retry_after_a_tenant_that_failed_does_it(site: Site) -> None:
+    for name in ("one", "two", "three"):
+        await site.platform.accounts.add_user(f"{name}@example.com", name, "correct horse battery 1")
+    seen: list[str] = []
+
+    async def work(context: JobContext) -> dict[str, int]:
+        async def each(tenant: Any, _: Any) -> None:
+            seen.append(tenant.slug)
+            if len(seen) in {2, 5}:
+                raise Busy("this tenant is busy")
+
+        return {"tenants": await context.for_each_tenant(each, reason="tidy")}
+
+    tidy = job(work)
+    worker = site.worker(tidy)
+    await due(site, tidy)
+    for results in (["failed"], ["failed", "failed"], ["failed", "failed", "done"]):
+        await worker.look()
+        await settle(site, tidy, results)
+        assert (await site.state(tidy)).checkpoint == {}
+        site.clock.advance(timedelta(minutes=5))
+    assert [run.report["tenants"] for run in await site.runs(tidy)] == [2, 2, 3]
+    assert seen == seen[:3] * 3
+
+
+async def test_a_tenant_that_failed_before_a_stop_is_done_by_the_next_run(site: Site) -> None:
+    for name in ("one", "two", "three"):
+        await site.platform.accounts.add_user(f"{name}@example.com", name, "correct horse battery 1")
+    seen: list[str] = []
+
+    async def work(context: JobContext) -> dict[str, int]:
+        async def each(tenant: Any, _: Any) -> None:
+            seen.append(tenant.slug)
+            if len(seen) == 1:
+                raise ValueError
+            if len(seen) == 3:
+                raise Unavailable("the database is gone")
+
+        return {"tenants": await context.for_each_tenant(each, reason="tidy")}
+
+    tidy = job(work)
+    worker = site.worker(tidy)
+    await due(site, tidy)
+    await worker.look()
+    await settle(site, tidy, ["failed"])
+    site.clock.advance(timedelta(minutes=5))
+    await worker.look()
+    await settle(site, tidy, ["failed", "done"])
+    assert seen[3:] == [seen[0], seen[2]]
+    assert (await site.runs(tidy))[1].report == {"tenants": 2}
+
+
 async def test_a_worker_that_ends_lets_short_work_finish_and_hands_back_the_rest(site: Site) -> None:
     release, counted = asyncio.Event(), 0
 
