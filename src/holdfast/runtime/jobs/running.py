@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.errors import HoldfastError, JobTimedOut, LeaseLost
 from holdfast.model.job import Job
+from holdfast.model.types import JsonType
 from holdfast.runtime.jobs.context import JobContext
 from holdfast.runtime.jobs.entities import Result
 from holdfast.runtime.jobs.lease import Lease, Leases
@@ -70,41 +71,53 @@ async def carry_out(
     return Ended(job.name, ended.result, ended.code, ended.report, time.monotonic() - began, due, ended.error)
 
 
-async def _within_limit(job: Job, context: JobContext) -> dict[str, Any]:
+async def _within_limit(job: Job, context: JobContext) -> Any:
     try:
         async with asyncio.timeout(job.limit.total_seconds()) as limit:
-            return dict(await job.run(context) or {})
+            return await job.run(context)
     except TimeoutError:
         if limit.expired():
             raise JobTimedOut(where=job.name) from None
         raise
 
 
-def _judged(job: Job, work: asyncio.Task[dict[str, Any]], context: JobContext) -> Ended:
+def _judged(job: Job, work: asyncio.Task[Any], context: JobContext) -> Ended:
     if work.cancelled():
-        return Ended(job.name, "failed", "cancelled", context.told_problems())
+        return Ended(job.name, "failed", "cancelled", _kept(context.told_problems()))
     error = work.exception()
     if isinstance(error, LeaseLost):
         return _lost(job)
     if error is not None:
-        code = error.code if isinstance(error, HoldfastError) else type(error).__name__[:64]
-        return Ended(job.name, "failed", code, context.told_problems(), error=error)
-    report = _kept({**work.result(), **context.told_problems()})
+        return _failed(job, error, context)
     failed = bool(context.problems)
+    report = _reported(work.result(), context)
     return Ended(job.name, "failed" if failed else "done", PARTLY_FAILED if failed else None, report)
+
+
+def _failed(job: Job, error: BaseException, context: JobContext) -> Ended:
+    code = error.code if isinstance(error, HoldfastError) else type(error).__name__
+    return Ended(job.name, "failed", code[:64], _kept(context.told_problems()), error=error)
 
 
 def _lost(job: Job) -> Ended:
     return Ended(job.name, "lost", LeaseLost.code, error=LeaseLost(where=job.name))
 
 
-def _kept(report: dict[str, Any]) -> dict[str, Any]:
-    """A report as the history can keep it. A bad one spoils no work that is done."""
+def _reported(said: Any, context: JobContext) -> dict[str, Any]:
+    report = _kept({} if said is None else said)
+    problems = _kept(context.told_problems())
+    return {**report, **problems}
+
+
+def _kept(report: Any) -> dict[str, Any]:
+    """A report as the store keeps it. A bad one spoils no work that is done."""
     try:
-        size = len(json.dumps(report))
+        plain = JsonType().normalise(dict(report))
     except (TypeError, ValueError):
         return {"report": "is no JSON"}
-    return report if size <= _LARGEST_REPORT else {"report": "is too large"}
+    if not isinstance(plain, dict) or len(json.dumps(plain)) > _LARGEST_REPORT:
+        return {"report": "is too large"}
+    return plain
 
 
 async def _entered(job: Job, lease: Lease, ended: Ended) -> datetime | None:

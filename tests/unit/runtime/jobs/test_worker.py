@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -348,12 +349,53 @@ async def test_a_job_that_blocks_its_process_is_bitten_before_anybody_takes_over
     assert QUICK.last_resort <= after < QUICK.silence
 
 
-async def test_a_report_that_is_no_json_spoils_nothing(site: Site) -> None:
-    async def work(_: JobContext) -> dict[str, Any]:
-        return {"when": START}
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"when": START},
+        {"ratio": float("nan")},
+        {"count": 2**64},
+        {"text": "a\x00b"},
+        {"text": "\ud800"},
+        {1: 2},
+        ["no", "object"],
+        7,
+        {"deep": json.loads("[" * 100 + "]" * 100)},
+    ],
+    ids=["time", "nan", "large", "nul", "surrogate", "key", "list", "number", "deep"],
+)
+async def test_a_report_that_is_no_json_spoils_nothing(
+    site: Site, report: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(_: JobContext) -> Any:
+        return report
 
+    caplog.set_level(logging.INFO, "holdfast.jobs")
     tidy = job(work)
     await due(site, tidy)
     await site.worker(tidy).look()
     await settle(site, tidy, ["done"])
     assert (await site.runs(tidy))[0].report == {"report": "is no JSON"}
+    assert (await site.state(tidy)).run_id is None
+    assert "job tidy done" in caplog.text
+
+
+async def test_a_problem_that_cannot_be_kept_spoils_no_report(site: Site) -> None:
+    class Odd(Conflict):
+        code = "odd" * 40
+
+    async def work(context: JobContext) -> dict[str, int]:
+        if not (await site.runs(tidy))[1:]:
+            raise Odd("it is odd")
+        context.problem("a\x00b", "odd")
+        return {"count": 3}
+
+    tidy = job(work)
+    await due(site, tidy)
+    for results in (["failed"], ["failed", "failed"]):
+        await site.worker(tidy).look()
+        await settle(site, tidy, results)
+        site.clock.advance(timedelta(minutes=5))
+    first, second = await site.runs(tidy)
+    assert (first.code, second.code) == (Odd.code[:64], PARTLY_FAILED)
+    assert second.report == {"count": 3, "report": "is no JSON"}
