@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from holdfast.accounts.entities import Tenant
 from holdfast.errors import Busy, HoldfastError, LeaseLost, Unavailable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from holdfast.runtime.assembly import Platform
 
 _PROBLEMS_TOLD: Final = 20
+P = ParamSpec("P")
+T = TypeVar("T")
 _AT: Final = "tenant"
 _FAILED: Final = "failed_tenants"
 _FAILED_KEPT: Final = 1_000
@@ -33,6 +36,10 @@ class JobContext:
         """What did not succeed, by name, with the code of the error. A run with problems counts as failed."""
         self.tell = tell
         """Show what is going on."""
+        self.stopping = False
+        """Whether this run is to end: for the work of `in_thread`, which may look here and return early."""
+        self.threads = 0
+        """The worker's: how many threads are waited for."""
         self._lease = lease
 
     @property
@@ -63,6 +70,27 @@ class JobContext:
     async def guard(self) -> None:
         """Make sure, right before something that cannot be repeated, that this run still has the job. Raises LeaseLost."""
         await self._lease.renew()
+
+    async def in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """What a plain function returns, called in a thread. A thread cannot be stopped: where this run is, its end is waited
+        for, and the job is kept meanwhile, so that no other run begins beside it. It may look at `stopping`.
+        """
+        thread = asyncio.create_task(asyncio.to_thread(work, *arguments, **named))
+        stopped: asyncio.CancelledError | None = None
+        self.threads += 1
+        try:
+            while not thread.done():
+                try:
+                    await asyncio.wait({thread})
+                except asyncio.CancelledError as error:
+                    self.stopping, stopped = True, error
+        finally:
+            self.threads -= 1
+        if stopped is None:
+            return thread.result()
+        if not thread.cancelled():
+            thread.exception()  # whatever became of it, nobody asks any more
+        raise stopped
 
     async def for_each_tenant(self, work: Callable[[Tenant, Scope], Awaitable[None]], *, reason: str) -> int:
         """Do `work` in each tenant that is left, in a scope of its own; returns in how many it succeeded.

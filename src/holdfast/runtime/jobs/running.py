@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PARTLY_FAILED: Final = "partly_failed"
 _HANDING_BACK_SECONDS: Final = 5.0
+_TOLD_TO_STOP: Final = 3
+"""So often a job is told to stop before its process is ended."""
 _LARGEST_REPORT: Final = 16_384
 _log = logging.getLogger("holdfast.jobs")
 
@@ -56,29 +58,36 @@ async def carry_out(
     context = JobContext(platform, lease, tell)
     began = time.monotonic()
     with watchdog.over(lease):
-        work = asyncio.create_task(_within_limit(job, context))
+        work = asyncio.create_task(_begun(job, context))
         keeping = asyncio.create_task(lease.keep())
+        both: set[asyncio.Task[Any]] = {work, keeping}
         try:
-            await asyncio.wait({work, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            lost = not work.done()
+            await asyncio.wait(both, timeout=job.limit.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            await _put_down(work, keeping)
+            await _stop(work, context, lease, watchdog)
+            await _put_down(keeping)
             await _hand_back(job, lease)
             raise
-        await _put_down(work, keeping)
-        ended = _lost(job) if lost else _judged(job, work, context)
+        finished, late = work.done(), not keeping.done()
+        await _stop(work, context, lease, watchdog)
+        lost = keeping.done()
+        await _put_down(keeping)
+        if finished:
+            ended = _judged(job, work, context)
+        else:
+            ended = _lost(job) if lost or not late else _judged_late(job, work, context)
         due = None if ended.result == "lost" else await _entered(job, lease, ended)
     return Ended(job.name, ended.result, ended.code, ended.report, time.monotonic() - began, due, ended.error)
 
 
-async def _within_limit(job: Job, context: JobContext) -> Any:
-    try:
-        async with asyncio.timeout(job.limit.total_seconds()) as limit:
-            return await job.run(context)
-    except TimeoutError:
-        if limit.expired():
-            raise JobTimedOut(where=job.name) from None
-        raise
+async def _begun(job: Job, context: JobContext) -> Any:
+    return await job.run(context)
+
+
+def _judged_late(job: Job, work: asyncio.Task[Any], context: JobContext) -> Ended:
+    """Whatever it did in the end: it was past its limit, and told to stop."""
+    error = None if work.cancelled() else work.exception()
+    return _lost(job) if isinstance(error, LeaseLost) else _failed(job, JobTimedOut(where=job.name), context)
 
 
 def _judged(job: Job, work: asyncio.Task[Any], context: JobContext) -> Ended:
@@ -137,10 +146,31 @@ async def _hand_back(job: Job, lease: Lease) -> None:
             _log.info("job %s is handed back", job.name)
 
 
-async def _put_down(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel what is left and wait for it, however often this task is cancelled meanwhile."""
-    for task in tasks:
-        task.cancel()
-    while not all(task.done() for task in tasks):
+async def _stop(work: asyncio.Task[Any], context: JobContext, lease: Lease, watchdog: Watchdog) -> None:
+    """Cancel the work, again and again, while the lease is kept, until it ends: nobody may begin beside it. The watchdog ends
+    the process of a job that does not heed it; a thread is waited for.
+    """
+    told = 0
+    while not work.done():
+        work.cancel()
+        await _wait(work, lease.timing.give_up)
+        told = 0 if context.threads else told + 1
+        if told >= _TOLD_TO_STOP and not work.done():
+            watchdog.give_up(lease)
+
+
+async def _wait(task: asyncio.Task[Any], seconds: float) -> None:
+    """For a task or until so long has passed, however often this task is cancelled meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not task.done() and (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait(tasks)
+            await asyncio.wait({task}, timeout=left)
+
+
+async def _put_down(keeping: asyncio.Task[None]) -> None:
+    keeping.cancel()
+    while not keeping.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({keeping})
+    if not keeping.cancelled():
+        keeping.exception()  # that the lease is lost is known

@@ -16,13 +16,15 @@ from holdfast import JobContext
 from holdfast.errors import Busy, Conflict, Unavailable
 from holdfast.model.job import Job
 from holdfast.model.schedule import Every
-from holdfast.runtime.jobs.lease import Lease
-from holdfast.runtime.jobs.running import PARTLY_FAILED
+from holdfast.runtime.jobs.lease import Lease, Leases
+from holdfast.runtime.jobs.rules import Timing
+from holdfast.runtime.jobs.running import PARTLY_FAILED, run_now
 from holdfast.runtime.jobs.watchdog import Watchdog
 from holdfast.testing.clock import START
 from tests.unit.runtime.jobs.conftest import QUICK, Site
 
 HOUR = timedelta(hours=1)
+UNHURRIED = Timing(silence=1.5)
 Work = Callable[[JobContext], Awaitable[Any]]
 
 
@@ -347,6 +349,89 @@ async def test_a_job_that_blocks_its_process_is_bitten_before_anybody_takes_over
     name, after = bitten[0]
     assert name == "tidy"
     assert QUICK.last_resort <= after < QUICK.silence
+
+
+async def test_a_thread_is_waited_for_and_the_job_is_held_meanwhile(site: Site) -> None:
+    at_work: list[int] = []
+    beside: list[int] = []
+
+    def compute(context: JobContext, *, seconds: float) -> int:
+        beside.extend(at_work)
+        at_work.append(context.fence)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.01)
+        at_work.remove(context.fence)
+        return context.fence
+
+    async def work(context: JobContext) -> dict[str, int]:
+        short = await context.in_thread(compute, context, seconds=0.01)
+        await context.in_thread(compute, context, seconds=3.0 if short == 1 else 0)
+        return {"short": short}
+
+    tidy = job(work, limit=timedelta(seconds=0.5))
+    leases = Leases(site.platform.store, UNHURRIED)
+    bitten: list[str] = []
+    dog = Watchdog(UNHURRIED, bitten.append)
+    ended = await run_now(site.platform, tidy, leases, tell=lambda _: None, watchdog=dog)
+    assert (ended.result, ended.code, at_work) == ("failed", "job_timed_out", [])
+    assert ended.seconds > 2.9
+    assert (await site.state(tidy)).beats > 5  # twice as long as it may be silent
+    again = await run_now(site.platform, tidy, leases, tell=lambda _: None, watchdog=dog)
+    assert (again.result, again.report) == ("done", {"short": 2})
+    assert (beside, bitten) == ([], [])
+
+
+async def test_the_work_in_a_thread_is_told_when_its_worker_ends(site: Site) -> None:
+    turns: list[int] = []
+
+    def compute(context: JobContext) -> None:
+        while not context.stopping and len(turns) < 1_000:
+            turns.append(1)
+            time.sleep(0.01)
+
+    async def work(context: JobContext) -> None:
+        await context.in_thread(compute, context)
+
+    tidy = job(work)
+    await due(site, tidy)
+    task, stop = await at_work(site, tidy, grace=0.05)
+    while not turns:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await task
+    assert [run.result for run in await site.runs(tidy)] == ["handed_back"]
+    assert len(turns) < 1_000
+
+
+@pytest.mark.parametrize("heeds", [2, 99])
+async def test_a_job_that_swallows_its_end_is_told_again_and_bitten_at_last(site: Site, heeds: int) -> None:
+    told = 0
+    bitten = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def work(_: JobContext) -> dict[str, int]:
+        nonlocal told
+        while not bitten.is_set():
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                told += 1
+                if told == heeds:
+                    raise
+        return {"told": told}
+
+    tidy = job(work, limit=timedelta(seconds=0.05))
+
+    def bite(_: str) -> None:
+        loop.call_soon_threadsafe(bitten.set)
+
+    leases = Leases(site.platform.store, UNHURRIED)
+    dog = Watchdog(UNHURRIED, bite)
+    ended = await run_now(site.platform, tidy, leases, tell=lambda _: None, watchdog=dog)
+    assert (ended.result, ended.code) == ("failed", "job_timed_out")
+    assert (told, bitten.is_set()) == ((2, False) if heeds == 2 else (told, True))
+    assert told >= 2
 
 
 @pytest.mark.parametrize(
