@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from holdfast.client.answers import Grant
 from holdfast.errors import NotAuthenticated
 
 _AHEAD: Final = 30.0
@@ -23,11 +24,10 @@ class Tokens:
     expires_at: float
 
     @classmethod
-    def granted(cls, grant: Mapping[str, Any], before: Tokens | None = None) -> Tokens:
+    def granted(cls, grant: Grant, before: Tokens | None = None) -> Tokens:
         """Those of a sign-in or refresh; where it brings no refresh token, the one before goes on."""
         kept = before.refresh_token if before is not None else None
-        expires_at = time.time() + float(grant["expires_in"])
-        return cls(str(grant["access_token"]), grant.get("refresh_token") or kept, expires_at)
+        return cls(grant.access_token, grant.refresh_token or kept, time.time() + grant.expires_in)
 
 
 class TokenKeeper:
@@ -38,7 +38,7 @@ class TokenKeeper:
     def __init__(
         self,
         tokens: Tokens | None,
-        exchange: Callable[[str], Awaitable[Mapping[str, Any]]],
+        exchange: Callable[[str], Awaitable[Grant]],
         tell: Callable[[Tokens | None], None],
     ) -> None:
         self.tokens = tokens

@@ -101,14 +101,14 @@ class Transport:
     async def _try(
         self, method: str, path: str, content: bytes | None, headers: Headers, seconds: float
     ) -> Any:
-        from httpx import TransportError
+        from httpx import RequestError
 
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._http.request(method, path, content=content, headers=headers)
         except TimeoutError:
             return _Failed(Unavailable("the server did not answer in time"), 0, passing=True)
-        except TransportError as error:
+        except RequestError as error:
             return _Failed(unreachable(error), 0, passing=True)
         if not answer.is_success:
             return _Failed(problem_of(answer), answer.status_code, is_passing(answer))
@@ -127,6 +127,6 @@ class Transport:
             )
 
 
-def unreachable(error: httpx.TransportError) -> Unavailable:
+def unreachable(error: httpx.RequestError) -> Unavailable:
     """No answer came: the kind of failure, without the address."""
     return Unavailable(f"the server could not be reached: {type(error).__name__}")

@@ -1,0 +1,146 @@
+"""The client against servers that answer what no server of ours does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+import pytest
+
+from holdfast.client import Client, Patience, Tokens
+from holdfast.errors import HoldfastError, Unavailable
+
+pytestmark = pytest.mark.anyio
+HASTY = Patience(retries=0, first_delay=0.01, request=2.0, all_tries=3.0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def tokens(seconds: float = 3_600.0) -> Tokens:
+    """Those of a session whose access token ends so soon."""
+    return Tokens("access", "refresh", time.time() + seconds)
+
+
+def client_of(handler: Any, *, patience: Patience = HASTY, **given: Any) -> Client:
+    """One whose requests go to this function."""
+    given = {"tokens": tokens(), **given}
+    return Client("http://x.test", patience=patience, transport=httpx.MockTransport(handler), **given)
+
+
+def always(*, status: int = 200, **answer: Any) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda _: httpx.Response(status, **answer)
+
+
+def page(**tables: Any) -> dict[str, Any]:
+    return {"json": {"changes": tables, "timestamp": 1}}
+
+
+GZIPPED: dict[str, Any] = {"content": b"no gzip", "headers": {"content-encoding": "gzip"}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"json": []},
+        {"json": "x"},
+        {"json": 5},
+        {"content": b"[" * 5_000},
+        GZIPPED,
+        page(t=[]),
+        page(t=None),
+        page(t={"updated": 7}),
+        page(t={"updated": [5]}),
+        page(t={"created": [{}]}),
+        page(t={"updated": [{"id": []}]}),
+        page(t={"deleted": [{}]}),
+        {"json": {"changes": {}, "timestamp": True}},
+        {"json": {"changes": {}}},
+    ],
+)
+async def test_a_pull_that_cannot_be_read_is_unavailable(answer: dict[str, Any]) -> None:
+    async with client_of(always(**answer)) as client:
+        with pytest.raises(Unavailable):
+            await client.pull(None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 204},
+        {},
+        {"json": []},
+        {"json": {"rejected": 5}},
+        {"json": {"conflicts": [5]}},
+        {"json": {"experimentalRejectedIds": ["x"]}},
+        {"json": {"experimentalRejectedIds": {"t": 5}}},
+        {"json": {"experimentalRejectedIds": {"t": [{}]}}},
+    ],
+)
+async def test_a_push_whose_answer_cannot_be_read_is_unavailable(answer: dict[str, Any]) -> None:
+    async with client_of(always(**answer)) as client:
+        with pytest.raises(Unavailable):
+            await client.push({"t": {"created": [{"id": "x"}]}}, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"json": {}},
+        {"json": [1]},
+        {"json": {"access_token": "a", "expires_in": "soon"}},
+        {"json": {"access_token": "a", "expires_in": True}},
+        {"json": {"access_token": "a\nb", "expires_in": 9}},
+        {"json": {"access_token": "\u00e4", "expires_in": 9}},
+        {"json": {"access_token": "a", "refresh_token": 7, "expires_in": 9}},
+    ],
+)
+async def test_tokens_that_cannot_be_read_are_unavailable_and_those_before_stay(
+    answer: dict[str, Any],
+) -> None:
+    old = tokens(0.0)
+    async with client_of(always(**answer), tokens=old) as client:
+        for attempt in (client.sign_in("a@example.com", "x"), client.pull(None)):
+            with pytest.raises(Unavailable):
+                await attempt
+        assert client.tokens is old
+
+
+async def test_events_that_cannot_be_read_are_passed_over() -> None:
+    bad = ["x", "{}", "[1]", '{"number":"x"}', '{"number":null}', '{"number":true}']
+    text = "".join(f"event: head\ndata: {data}\n\n" for data in [*bad, '{"number":7}'])
+    answers = [always(text=text), always(**GZIPPED)]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return answers.pop()(request)
+
+    async with (
+        client_of(handler) as client,
+        asyncio.timeout(5),
+        aclosing(client.events()) as heads,
+    ):
+        assert await anext(heads) == 7
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 503, "headers": {"retry-after": "9" * 400}},
+        {"status": 503, "headers": {"retry-after": b"\xb2"}},
+        {"status": 503, "headers": {"retry-after": "Mon, 99 Foo 20000 99:99:99"}},
+        {"status": 422, "json": {"code": "invalid_input", "fields": 5, "detail": 7, "retry": "x"}},
+        {"status": 422, "json": {"code": ["x"]}},
+    ],
+)
+async def test_a_problem_that_cannot_be_read_is_a_problem_all_the_same(answer: dict[str, Any]) -> None:
+    async with client_of(always(**answer)) as client:
+        with pytest.raises(HoldfastError):
+            await client.pull(None)
