@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from holdfast.client.answers import Grant
@@ -72,9 +72,19 @@ class TokenKeeper:
         try:
             grant = await self._exchange(before.refresh_token)
         except NotAuthenticated:
-            self.take(None)
-            raise
-        self.take(Tokens.granted(grant, before))
+            if self._is_of(before):
+                self.take(None)
+                raise
+            return
+        renewed = Tokens.granted(grant, before)
+        if self.tokens is before:
+            self.take(renewed)
+        elif self.tokens is not None and self._is_of(before):  # in another tenant meanwhile
+            self.take(replace(self.tokens, refresh_token=renewed.refresh_token))
+
+    def _is_of(self, before: Tokens) -> bool:
+        """Whether the session is still the one of these tokens: nobody has signed in or out meanwhile."""
+        return self.tokens is not None and self.tokens.refresh_token == before.refresh_token
 
     def _present(self) -> Tokens:
         if self.tokens is None:

@@ -144,3 +144,61 @@ async def test_a_problem_that_cannot_be_read_is_a_problem_all_the_same(answer: d
     async with client_of(always(**answer)) as client:
         with pytest.raises(HoldfastError):
             await client.pull(None)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_who_signs_in_during_a_refresh_is_signed_in(*, refused: bool) -> None:
+    asked, refreshed = asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/refresh"):
+            asked.set()
+            await refreshed.wait()
+            if refused:
+                return httpx.Response(401, json={"code": "not_authenticated"})
+            return httpx.Response(
+                200, json={"access_token": "old-2", "refresh_token": "r", "expires_in": 900}
+            )
+        if request.url.path.endswith("/login"):
+            return httpx.Response(200, json={"access_token": "new", "refresh_token": "n", "expires_in": 900})
+        seen.append(request.headers["authorization"])
+        return httpx.Response(200, **page())
+
+    kept: list[Tokens | None] = []
+    async with client_of(handler, tokens=tokens(5.0), on_tokens=kept.append) as client:
+        pulling = asyncio.create_task(client.pull(None))
+        await asked.wait()
+        await client.sign_in("new@example.com", "x")
+        refreshed.set()
+        await pulling
+        assert [each and each.access_token for each in kept] == ["new"]
+        assert (client.tokens, seen) == (kept[0], ["Bearer new"])
+
+
+async def test_a_tenant_that_is_entered_during_a_refresh_keeps_the_next_refresh_token() -> None:
+    entering, refreshed = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/switch"):
+            entering.set()
+            await asyncio.sleep(0.05)
+            return httpx.Response(200, json={"access_token": "there", "expires_in": 900})
+        if request.url.path.endswith("/refresh"):
+            await refreshed.wait()
+            return httpx.Response(
+                200, json={"access_token": "here", "refresh_token": "r2", "expires_in": 900}
+            )
+        if request.headers["authorization"] == "Bearer access":
+            return httpx.Response(401, json={"code": "token_expired"})
+        return httpx.Response(200, **page())
+
+    async with client_of(handler) as client:
+        switching = asyncio.create_task(client.switch("there"))
+        await entering.wait()
+        pulling = asyncio.create_task(client.pull(None))
+        await switching
+        refreshed.set()
+        await pulling
+        assert client.tokens is not None
+        assert (client.tokens.access_token, client.tokens.refresh_token) == ("there", "r2")
