@@ -182,9 +182,10 @@ class Client:
     ) -> Pushed:
         """Send what the device has changed since its last push; `cursor` is the one of the last pull.
 
-        In parts of at most a thousand rows, each with an idempotency key, so that a part whose answer was lost is not taken
+        In parts of at most a thousand rows and 8 MiB, each with an idempotency key, so that a part whose answer was lost is not taken
         twice. With a `key` of the caller's the same holds across runs, as long as the changes are the same. What fails is to be
-        pushed again as a whole: what was taken already changes nothing. Raises CursorExpired as `pull` does.
+        pushed again as a whole: what was taken already changes nothing. Raises CursorExpired as `pull` does, and
+        InvalidInput before anything is sent where a row holds what JSON cannot.
         """
         name = key or uuid4().hex
         answers = []

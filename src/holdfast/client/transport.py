@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from holdfast.client.encoding import encoded
 from holdfast.client.problems import is_passing, problem_of
 from holdfast.errors import HoldfastError, Unavailable
 
@@ -74,7 +75,7 @@ class Transport:
     ) -> Any:
         """The answer's JSON, None where it is empty. `again` says that repeating the request does no harm."""
         deadline = time.monotonic() + self._patience.all_tries
-        content = None if body is None else orjson.dumps(body)
+        content = None if body is None else encoded(body)
         given = {**({} if content is None else {"content-type": "application/json"}), **(headers or {})}
         rejected: Headers | None = None
         failures = 0

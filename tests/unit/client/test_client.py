@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from holdfast.client import Client, Patience, Tokens
-from holdfast.errors import HoldfastError, Unavailable
+from holdfast.errors import HoldfastError, InvalidInput, Unavailable
 
 pytestmark = pytest.mark.anyio
 HASTY = Patience(retries=0, first_delay=0.01, request=2.0, all_tries=3.0)
@@ -202,3 +202,21 @@ async def test_a_tenant_that_is_entered_during_a_refresh_keeps_the_next_refresh_
         await pulling
         assert client.tokens is not None
         assert (client.tokens.access_token, client.tokens.refresh_token) == ("there", "r2")
+
+
+async def test_what_cannot_be_sent_is_said_before_anything_is() -> None:
+    sent: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={})
+
+    rows = [{"id": str(turn), "price": 1.5} for turn in range(1_200)]
+    rows[-1]["price"] = float("nan")
+    async with client_of(handler) as client:
+        with pytest.raises(InvalidInput) as refused:
+            await client.push({"goods": {"created": rows}}, 1)
+        assert refused.value.where == "goods.price"
+        with pytest.raises(InvalidInput):
+            await client.request("POST", "/data/shop/goods", {"price": 2**70})
+        assert sent == []
