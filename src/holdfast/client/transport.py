@@ -13,7 +13,7 @@ import orjson
 
 from holdfast.client.encoding import encoded
 from holdfast.client.problems import is_passing, problem_of
-from holdfast.errors import HoldfastError, Unavailable
+from holdfast.errors import HoldfastError, NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +44,6 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class _Failed:
     error: HoldfastError
-    status: int
     passing: bool
 
 
@@ -85,7 +84,7 @@ class Transport:
             answer = await self._try(method, path, content, {**given, **who}, left)
             if not isinstance(answer, _Failed):
                 return answer
-            if answer.status == 401 and signed and rejected is None:
+            if isinstance(answer.error, NotAuthenticated) and signed and rejected is None:
                 rejected = who
                 continue
             delay = answer.error.retry_after
@@ -108,11 +107,11 @@ class Transport:
             async with asyncio.timeout(seconds):
                 answer = await self._http.request(method, path, content=content, headers=headers)
         except TimeoutError:
-            return _Failed(Unavailable("the server did not answer in time"), 0, passing=True)
+            return _Failed(Unavailable("the server did not answer in time"), passing=True)
         except RequestError as error:
-            return _Failed(unreachable(error), 0, passing=True)
+            return _Failed(unreachable(error), passing=True)
         if not answer.is_success:
-            return _Failed(problem_of(answer), answer.status_code, is_passing(answer))
+            return _Failed(problem_of(answer), is_passing(answer))
         if not answer.content:
             return None
         try:
@@ -123,7 +122,6 @@ class Transport:
                     "the answer is not JSON",
                     hint="Does a proxy or a sign-in page of the network stand in between?",
                 ),
-                0,
                 passing=True,
             )
 

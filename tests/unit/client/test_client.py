@@ -220,3 +220,29 @@ async def test_what_cannot_be_sent_is_said_before_anything_is() -> None:
         with pytest.raises(InvalidInput):
             await client.request("POST", "/data/shop/goods", {"price": 2**70})
         assert sent == []
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 410, 503])
+async def test_what_a_proxy_says_ends_no_session(status: int) -> None:
+    kept: list[Tokens | None] = []
+    async with client_of(
+        always(status=status, text="<html>"), tokens=tokens(-1.0), on_tokens=kept.append
+    ) as client:
+        for attempt in (client.pull(None), client.sign_in("a@example.com", "x")):
+            with pytest.raises(Unavailable) as caught:
+                await attempt
+            assert "proxy" in caught.value.hint
+        assert client.tokens is not None
+        assert kept == []
+
+
+@pytest.mark.parametrize("status", [302, 401, 404])
+async def test_events_go_on_after_what_a_proxy_says(status: int) -> None:
+    heads = always(text='event: head\ndata: {"number":7}\n\n')
+    answers = [heads, *[always(status=status, text="<html>")] * 3]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return answers.pop()(request)
+
+    async with client_of(handler) as client, asyncio.timeout(5), aclosing(client.events()) as numbers:
+        assert await anext(numbers) == 7
