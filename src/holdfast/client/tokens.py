@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from holdfast.client.answers import Grant
-from holdfast.errors import NotAuthenticated
+from holdfast.errors import NotAuthenticated, Unavailable
 
 _AHEAD: Final = 30.0
 """An access token is exchanged so many seconds before its end."""
+_PAUSE: Final = 5.0
+"""One that holds is used for so many seconds after it could not be exchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class TokenKeeper:
         self._exchange = exchange
         self._tell = tell
         self._turn = asyncio.Lock()
+        self._again_at = 0.0
 
     def take(self, tokens: Tokens | None) -> None:
         """Keep other tokens from now on, and tell whoever stores them."""
@@ -57,15 +60,25 @@ class TokenKeeper:
             return self._present().access_token
         async with self._turn:
             if self._is_stale(rejected):  # nobody has exchanged it meanwhile
-                await self._renew(rejected)
+                await self._renew_in_time(rejected)
             return self._present().access_token
 
     def _is_stale(self, rejected: str | None) -> bool:
-        tokens = self._present()
-        ends_soon = tokens.refresh_token is not None and time.time() > tokens.expires_at - _AHEAD
+        tokens, now = self._present(), time.time()
+        ahead = _AHEAD if time.monotonic() >= self._again_at else 0.0
+        ends_soon = tokens.refresh_token is not None and now > tokens.expires_at - ahead
         return tokens.access_token == rejected or ends_soon
 
-    async def _renew(self, rejected: str | None) -> None:
+    async def _renew_in_time(self, rejected: str | None) -> None:
+        """Where the exchange fails and the token holds for a while, it is used for as long."""
+        try:
+            await self._renew()
+        except Unavailable:
+            self._again_at = time.monotonic() + _PAUSE
+            if self._is_stale(rejected):
+                raise
+
+    async def _renew(self) -> None:
         before = self._present()
         if before.refresh_token is None:
             raise NotAuthenticated("the access token does not hold any more", hint="Sign in again.")

@@ -246,3 +246,26 @@ async def test_events_go_on_after_what_a_proxy_says(status: int) -> None:
 
     async with client_of(handler) as client, asyncio.timeout(5), aclosing(client.events()) as numbers:
         assert await anext(numbers) == 7
+
+
+async def test_a_token_that_holds_is_used_while_it_cannot_be_exchanged() -> None:
+    refreshes = 0
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        nonlocal refreshes
+        if request.url.path.endswith("/refresh"):
+            refreshes += 1
+            return httpx.Response(503)
+        if request.url.path.endswith("/gone"):
+            return httpx.Response(401, json={"code": "token_expired"})
+        return httpx.Response(200, **page())
+
+    async with client_of(handler, tokens=tokens(25.0)) as client:
+        await asyncio.gather(*(client.pull(None) for _ in range(8)))
+        assert refreshes == 1
+        with pytest.raises(Unavailable):
+            await client.request("GET", "/gone")
+        assert refreshes == 2
+    async with client_of(handler, tokens=tokens(-1.0)) as client:
+        with pytest.raises(Unavailable):
+            await client.pull(None)
