@@ -57,7 +57,7 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`transport` is httpx's, for proxies, certificates and tests. Raises InvalidInput for a device's name that no server
-        takes.
+        takes, and for a URL that leads to none or holds credentials.
         """
         if device is not None and not _DEVICE.match(device):
             raise InvalidInput("a device is named in 1 to 64 printable ASCII characters", where="device")
@@ -66,7 +66,7 @@ class Client:
 
         self._patience = patience or Patience()
         self._http = AsyncClient(
-            base_url=url.rstrip("/") + _ROOT,
+            base_url=_root(url),
             transport=transport,
             timeout=self._patience.request,
             headers={} if device is None else {"x-holdfast-device": device},
@@ -252,6 +252,23 @@ class Client:
         answer's JSON. Tried again only where repeating it does no harm.
         """
         return await self._transport.send(method, path, body=body, headers=headers, again=method in _HARMLESS)
+
+
+def _root(url: str) -> str:
+    """Where the API is. Credentials in a URL would stand in httpx's log, and in the place of the session's."""
+    from httpx import URL, InvalidURL
+
+    try:
+        parsed = URL(url)
+    except InvalidURL:
+        parsed = URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise InvalidInput("a server's URL begins with http:// or https:// and names a host", where="url")
+    if parsed.userinfo:
+        raise InvalidInput(
+            "a server's URL holds no credentials", where="url", hint="Call sign_in, or give `tokens`."
+        )
+    return url.rstrip("/") + _ROOT
 
 
 def _refused(answer: httpx.Response) -> HoldfastError:

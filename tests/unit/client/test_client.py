@@ -269,3 +269,13 @@ async def test_a_token_that_holds_is_used_while_it_cannot_be_exchanged() -> None
     async with client_of(handler, tokens=tokens(-1.0)) as client:
         with pytest.raises(Unavailable):
             await client.pull(None)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@x.test", "https://me@x.test", "x.test", "ftp://x.test", "https://x.test:a"]
+)
+def test_a_url_leads_to_a_server_and_has_no_credentials(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Client(url)
+    assert refused.value.where == "url"
+    assert "secret" not in str(refused.value)
