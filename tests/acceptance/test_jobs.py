@@ -204,7 +204,7 @@ def test_a_worker_that_a_job_blocks_ends_before_another_takes_over(site: Site) -
     with site.worker() as worker:
         wait_until(lambda: not site.has("block.wanted"))
         assert worker.wait(SILENCE) == 75
-        assert "job block lost its lease and does not stop" in "\n".join(site.lines("worker.log"))
+        assert "job block does not stop where it must" in "\n".join(site.lines("worker.log"))
 
 
 def test_what_a_job_raises_is_told_by_its_kind_alone(site: Site) -> None:

@@ -6,8 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict
 
+from holdfast.client.encoding import encoded
+from holdfast.errors import InvalidInput
+
 MOST_ROWS: Final = 1_000
 """What a server takes in one push."""
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""A body has room for so many bytes of rows, and for what stands around them: a server takes 10 MiB."""
 _KINDS: Final[tuple[Literal["created", "updated", "deleted"], ...]] = ("created", "updated", "deleted")
 
 
@@ -75,17 +80,33 @@ def _of_entries(known: Mapping[str, tuple[str, Any]]) -> TableChanges:
     return TableChanges(created=items["created"], updated=items["updated"], deleted=items["deleted"])
 
 
-def divide(changes: Changes, most: int = MOST_ROWS) -> list[dict[str, TableChanges]]:
-    """Parts of at most `most` rows: what is created goes first, in the order of the tables, deletions last."""
+def divide(
+    changes: Changes, most: int = MOST_ROWS, most_bytes: int = MOST_BYTES
+) -> list[dict[str, TableChanges]]:
+    """Parts of at most `most` rows and `most_bytes` as JSON: what is created goes first, in the order of the tables, deletions
+    last. A row that is larger goes alone. Raises InvalidInput for what JSON cannot hold.
+    """
     ordered = sorted(entries(changes), key=lambda entry: _KINDS.index(entry[1]))
     parts: list[dict[str, TableChanges]] = []
-    for start in range(0, len(ordered), most):
-        part: dict[str, TableChanges] = {}
-        for table, kind, item in ordered[start : start + most]:
-            arrays = part.setdefault(table, TableChanges(created=[], updated=[], deleted=[]))
-            arrays[kind].append(item)
-        parts.append(part)
+    rows = size = 0
+    for table, kind, item in ordered:
+        own = _size(table, item)
+        if not parts or rows >= most or size + own > most_bytes:
+            parts.append({})
+            rows = size = 0
+        arrays = parts[-1].setdefault(table, TableChanges(created=[], updated=[], deleted=[]))
+        arrays[kind].append(item)
+        rows, size = rows + 1, size + own
     return parts
+
+
+def _size(table: str, item: Any) -> int:
+    try:
+        return len(encoded(item, table)) + 1
+    except InvalidInput:
+        for name, value in item.items() if isinstance(item, dict) else ():
+            encoded(value, f"{table}.{name}")
+        raise
 
 
 def join_answers(answers: list[Mapping[str, Any]]) -> Pushed:

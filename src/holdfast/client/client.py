@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
+from holdfast.client.answers import Grant, read_grant, read_page, read_push
 from holdfast.client.changes import (
     MOST_ROWS,
     Changes,
     Page,
     Pulled,
     Pushed,
-    TableChanges,
     divide,
     join_answers,
     join_pages,
@@ -57,7 +57,7 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`transport` is httpx's, for proxies, certificates and tests. Raises InvalidInput for a device's name that no server
-        takes.
+        takes, and for a URL that leads to none or holds credentials.
         """
         if device is not None and not _DEVICE.match(device):
             raise InvalidInput("a device is named in 1 to 64 printable ASCII characters", where="device")
@@ -66,7 +66,7 @@ class Client:
 
         self._patience = patience or Patience()
         self._http = AsyncClient(
-            base_url=url.rstrip("/") + _ROOT,
+            base_url=_root(url),
             transport=transport,
             timeout=self._patience.request,
             headers={} if device is None else {"x-holdfast-device": device},
@@ -101,12 +101,12 @@ class Client:
         """
         body = {"email": email, "password": password, **({} if tenant is None else {"tenant": tenant})}
         grant = await self._transport.send("POST", "/auth/login", body=body, again=False, signed=False)
-        self._keeper.take(Tokens.granted(grant))
+        self._keeper.take(Tokens.granted(read_grant(grant)))
 
     async def switch(self, tenant: str) -> None:
         """Go on in another tenant of the same person. A device's local copy belongs to one tenant."""
         grant = await self._transport.send("POST", "/auth/switch", body={"tenant": tenant}, again=True)
-        self._keeper.take(Tokens.granted(grant, self.tokens))
+        self._keeper.take(Tokens.granted(read_grant(grant), self.tokens))
 
     async def sign_out(self) -> None:
         """End the session on the server, and forget its tokens."""
@@ -118,13 +118,12 @@ class Client:
         before = None if rejected is None else rejected["authorization"].removeprefix("Bearer ")
         return {"authorization": f"Bearer {await self._keeper.access_token(before)}"}
 
-    async def _exchange(self, refresh_token: str) -> Mapping[str, Any]:
+    async def _exchange(self, refresh_token: str) -> Grant:
         """The next tokens. Where the answer is lost, the same one may be asked for again, for half a minute."""
         body = {"refresh_token": refresh_token}
-        grant: Mapping[str, Any] = await self._transport.send(
-            "POST", "/auth/refresh", body=body, again=True, signed=False
+        return read_grant(
+            await self._transport.send("POST", "/auth/refresh", body=body, again=True, signed=False)
         )
-        return grant
 
     # -- synchronisation ------------------------------------------------------------------------------------------
 
@@ -145,7 +144,7 @@ class Client:
         while more:
             afresh = {"replacement": 1} if replacement and cursor is None else {}
             body = {"last_pulled_at": cursor, **asked, **afresh}
-            page = _page(await self._transport.send("POST", "/sync/pull", body=body, again=True), cursor)
+            page = read_page(await self._transport.send("POST", "/sync/pull", body=body, again=True), cursor)
             cursor, more = page.cursor, page.more
             asked["migration"] = None
             yield page
@@ -183,22 +182,22 @@ class Client:
     ) -> Pushed:
         """Send what the device has changed since its last push; `cursor` is the one of the last pull.
 
-        In parts of at most a thousand rows, each with an idempotency key, so that a part whose answer was lost is not taken
+        In parts of at most a thousand rows and 8 MiB, each with an idempotency key, so that a part whose answer was lost is not taken
         twice. With a `key` of the caller's the same holds across runs, as long as the changes are the same. What fails is to be
-        pushed again as a whole: what was taken already changes nothing. Raises CursorExpired as `pull` does.
+        pushed again as a whole: what was taken already changes nothing. Raises CursorExpired as `pull` does, and
+        InvalidInput before anything is sent where a row holds what JSON cannot.
         """
         name = key or uuid4().hex
         answers = []
         for number, part in enumerate(divide(changes, part_size)):
-            answers.append(
-                await self._transport.send(
-                    "POST",
-                    "/sync/push",
-                    body={"changes": part, "lastPulledAt": cursor},
-                    headers={"idempotency-key": f"{name}.{number}"},
-                    again=True,
-                )
+            answer = await self._transport.send(
+                "POST",
+                "/sync/push",
+                body={"changes": part, "lastPulledAt": cursor},
+                headers={"idempotency-key": f"{name}.{number}"},
+                again=True,
             )
+            answers.append(read_push(answer))
         return join_answers(answers)
 
     async def events(self) -> AsyncGenerator[int, None]:
@@ -230,7 +229,7 @@ class Client:
             failures += 1
 
     async def _stream(self, who: Headers) -> AsyncGenerator[int, None]:
-        from httpx import Timeout, TransportError
+        from httpx import RequestError, Timeout
 
         headers = {**who, "accept": "text/event-stream"}
         timeout = Timeout(self._patience.request, read=_SILENCE)
@@ -241,7 +240,7 @@ class Client:
                     raise _refused(answer)
                 async for number in read_heads(answer.aiter_lines()):
                     yield number
-        except TransportError as error:
+        except RequestError as error:
             raise unreachable(error) from None
 
     # -- everything else ------------------------------------------------------------------------------------------
@@ -255,15 +254,21 @@ class Client:
         return await self._transport.send(method, path, body=body, headers=headers, again=method in _HARMLESS)
 
 
-def _page(answer: Any, cursor: int | None) -> Page:
-    """A page of a pull. Raises Unavailable for an answer that lacks what it must have."""
-    changes = answer.get("changes") if isinstance(answer, dict) else None
-    timestamp = answer.get("timestamp") if isinstance(answer, dict) else None
-    more = bool(changes is not None and answer.get("experimentalHasMore"))
-    if not isinstance(changes, dict) or not isinstance(timestamp, int) or (more and timestamp == cursor):
-        raise Unavailable("the answer to a pull lacks what it must have")
-    tables: dict[str, TableChanges] = changes
-    return Page(tables, timestamp, more, answer.get("experimentalStrategy") == "replacement")
+def _root(url: str) -> str:
+    """Where the API is. Credentials in a URL would stand in httpx's log, and in the place of the session's."""
+    from httpx import URL, InvalidURL
+
+    try:
+        parsed = URL(url)
+    except InvalidURL:
+        parsed = URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise InvalidInput("a server's URL begins with http:// or https:// and names a host", where="url")
+    if parsed.userinfo:
+        raise InvalidInput(
+            "a server's URL holds no credentials", where="url", hint="Call sign_in, or give `tokens`."
+        )
+    return url.rstrip("/") + _ROOT
 
 
 def _refused(answer: httpx.Response) -> HoldfastError:

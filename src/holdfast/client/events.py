@@ -8,7 +8,7 @@ import orjson
 
 
 async def read_heads(lines: AsyncIterator[str]) -> AsyncGenerator[int, None]:
-    """The number of each `head`; other events and comments are passed over."""
+    """The number of each `head`; other events, comments and what cannot be read are passed over."""
     kind = ""
     data: list[str] = []
     async for line in lines:
@@ -16,9 +16,20 @@ async def read_heads(lines: AsyncIterator[str]) -> AsyncGenerator[int, None]:
         value = value.removeprefix(" ")
         if line == "":
             if kind == "head" and data:
-                yield int(orjson.loads("\n".join(data))["number"])
+                number = _number("\n".join(data))
+                if number is not None:
+                    yield number
             kind, data = "", []
         elif name == "event":
             kind = value
         elif name == "data":
             data.append(value)
+
+
+def _number(data: str) -> int | None:
+    try:
+        said = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    number = said.get("number") if isinstance(said, dict) else None
+    return number if type(number) is int else None

@@ -1,11 +1,15 @@
-"""What an answer refuses, as one of `holdfast.errors`: the class by the server's code, or by the status where it is unknown."""
+"""What an answer refuses, as one of `holdfast.errors`: the class by the server's code, or by the status where it is unknown.
+
+An answer without a code is not the server's: a proxy, a sign-in page of the network, a server that is only starting. It says
+nothing of the session or the data, and may be another one in a moment.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -27,6 +31,9 @@ from holdfast.errors import (
 if TYPE_CHECKING:
     import httpx
 
+_NOT_OURS: Final = (
+    "This is no answer of Holdfast: does a proxy or a sign-in page of the network stand in between?"
+)
 _BY_STATUS: dict[int, type[HoldfastError]] = {
     401: NotAuthenticated,
     403: Forbidden,
@@ -38,6 +45,9 @@ _BY_STATUS: dict[int, type[HoldfastError]] = {
     429: RateLimited,
     501: NotSupported,
 }
+"""For codes of a later server."""
+_BY_STATUS_ALONE: dict[int, type[HoldfastError]] = {413: TooLarge, 429: RateLimited}
+"""For answers that are not the server's. A body that is too large for a proxy is so again."""
 
 
 def problem_of(answer: httpx.Response) -> HoldfastError:
@@ -49,7 +59,7 @@ def problem_of(answer: httpx.Response) -> HoldfastError:
         error,
         _text(said, "detail") or _text(said, "title") or f"the server answered {answer.status_code}",
         where=_text(said, "where") or _text(said, "incident"),
-        hint=_text(said, "hint"),
+        hint=_text(said, "hint") or (None if _text(said, "code") else _NOT_OURS),
         retry_after=_delay(answer.headers.get("retry-after")),
     )
     if isinstance(error, InvalidInput):
@@ -62,8 +72,11 @@ def problem_of(answer: httpx.Response) -> HoldfastError:
 
 def is_passing(answer: httpx.Response) -> bool:
     """Whether the same request may succeed later: as the server says, else by the status."""
-    status, said = answer.status_code, _document(answer).get("retry")
-    return said if isinstance(said, bool) else status in {409, 429} or (status >= 500 and status != 501)
+    status, said = answer.status_code, _document(answer)
+    if _text(said, "code") is None:
+        return status != 413
+    retry = said.get("retry")
+    return retry if isinstance(retry, bool) else status in {409, 429} or (status >= 500 and status != 501)
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:
@@ -76,7 +89,9 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _kind(status: int, said: dict[str, Any]) -> type[HoldfastError]:
-    code = said.get("code")
+    code = _text(said, "code")
+    if code is None:
+        return _BY_STATUS_ALONE.get(status, Unavailable)
     known = next((kind for kind in _descendants(HoldfastError) if kind.code == code), None)
     if known is not None:
         return known

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from holdfast.client.encoding import encoded
 from holdfast.client.problems import is_passing, problem_of
-from holdfast.errors import HoldfastError, Unavailable
+from holdfast.errors import HoldfastError, NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
     import httpx
@@ -43,7 +44,6 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class _Failed:
     error: HoldfastError
-    status: int
     passing: bool
 
 
@@ -74,7 +74,7 @@ class Transport:
     ) -> Any:
         """The answer's JSON, None where it is empty. `again` says that repeating the request does no harm."""
         deadline = time.monotonic() + self._patience.all_tries
-        content = None if body is None else orjson.dumps(body)
+        content = None if body is None else encoded(body)
         given = {**({} if content is None else {"content-type": "application/json"}), **(headers or {})}
         rejected: Headers | None = None
         failures = 0
@@ -84,7 +84,7 @@ class Transport:
             answer = await self._try(method, path, content, {**given, **who}, left)
             if not isinstance(answer, _Failed):
                 return answer
-            if answer.status == 401 and signed and rejected is None:
+            if isinstance(answer.error, NotAuthenticated) and signed and rejected is None:
                 rejected = who
                 continue
             delay = answer.error.retry_after
@@ -101,17 +101,17 @@ class Transport:
     async def _try(
         self, method: str, path: str, content: bytes | None, headers: Headers, seconds: float
     ) -> Any:
-        from httpx import TransportError
+        from httpx import RequestError
 
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._http.request(method, path, content=content, headers=headers)
         except TimeoutError:
-            return _Failed(Unavailable("the server did not answer in time"), 0, passing=True)
-        except TransportError as error:
-            return _Failed(unreachable(error), 0, passing=True)
+            return _Failed(Unavailable("the server did not answer in time"), passing=True)
+        except RequestError as error:
+            return _Failed(unreachable(error), passing=True)
         if not answer.is_success:
-            return _Failed(problem_of(answer), answer.status_code, is_passing(answer))
+            return _Failed(problem_of(answer), is_passing(answer))
         if not answer.content:
             return None
         try:
@@ -122,11 +122,10 @@ class Transport:
                     "the answer is not JSON",
                     hint="Does a proxy or a sign-in page of the network stand in between?",
                 ),
-                0,
                 passing=True,
             )
 
 
-def unreachable(error: httpx.TransportError) -> Unavailable:
+def unreachable(error: httpx.RequestError) -> Unavailable:
     """No answer came: the kind of failure, without the address."""
     return Unavailable(f"the server could not be reached: {type(error).__name__}")

@@ -5,10 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.client.changes import Page, TableChanges, divide, entries, join_answers, join_pages
+from holdfast.client.changes import (
+    MOST_BYTES,
+    Page,
+    TableChanges,
+    divide,
+    entries,
+    join_answers,
+    join_pages,
+)
+from holdfast.errors import InvalidInput
 
 IDS = st.sampled_from("abcdef")
 TABLES = st.sampled_from(["notes", "jobs"])
@@ -77,3 +88,32 @@ def test_what_is_said_of_the_parts_is_one_answer() -> None:
     )
     assert pushed.unsent == {"notes": ["a", "c"], "jobs": ["d"]}
     assert (pushed.rejected, pushed.conflicts) == ([{"id": "a"}], [{"id": "b"}])
+
+
+def test_the_parts_of_a_push_are_bounded_in_bytes_too() -> None:
+    rows: list[dict[str, Any]] = [{"id": f"{turn:016}", "text": "\u00e9" * 6_000} for turn in range(1_000)]
+    rows[500]["text"] = "x" * (MOST_BYTES + 1)
+    parts = divide({"notes": TableChanges(created=rows, deleted=["a"])})
+    assert [row for part in parts for row in part["notes"].get("created", [])] == rows
+    bodies = [len(orjson.dumps({"changes": part, "lastPulledAt": 1})) for part in parts]
+    assert [size > MOST_BYTES for size in bodies].count(True) == 1
+    assert len(parts) == 3
+    assert parts == divide({"notes": TableChanges(created=rows, deleted=["a"])})
+
+
+def test_many_small_rows_are_counted_with_what_stands_around_them() -> None:
+    rows = [{"id": str(turn), **{f"f{each}": None for each in range(40)}} for turn in range(900)]
+    for most_bytes in (2_000, 20_000):
+        for part in divide({"notes": TableChanges(updated=rows)}, most_bytes=most_bytes):
+            assert len(orjson.dumps(part)) < most_bytes + 100
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), [{"a": float("-inf")}], 2**70, "\ud800", {1: 2}, object()],
+    ids=["nan", "inside", "large", "surrogate", "key", "object"],
+)
+def test_what_json_cannot_hold_is_refused_by_its_field(value: object) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        divide({"notes": TableChanges(created=[{"id": "a", "none": None, "text": value}])})
+    assert refused.value.where == "notes.text"

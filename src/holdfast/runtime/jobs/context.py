@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from holdfast.accounts.entities import Tenant
 from holdfast.errors import Busy, HoldfastError, LeaseLost, Unavailable
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from holdfast.runtime.assembly import Platform
 
 _PROBLEMS_TOLD: Final = 20
+P = ParamSpec("P")
+T = TypeVar("T")
 _AT: Final = "tenant"
+_FAILED: Final = "failed_tenants"
+_FAILED_KEPT: Final = 1_000
 
 
 class JobContext:
@@ -31,6 +36,10 @@ class JobContext:
         """What did not succeed, by name, with the code of the error. A run with problems counts as failed."""
         self.tell = tell
         """Show what is going on."""
+        self.stopping = False
+        """Whether this run is to end: for the work of `in_thread`, which may look here and return early."""
+        self.threads = 0
+        """The worker's: how many threads are waited for."""
         self._lease = lease
 
     @property
@@ -62,30 +71,68 @@ class JobContext:
         """Make sure, right before something that cannot be repeated, that this run still has the job. Raises LeaseLost."""
         await self._lease.renew()
 
+    async def in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """What a plain function returns, called in a thread. A thread cannot be stopped: where this run is, its end is waited
+        for, and the job is kept meanwhile, so that no other run begins beside it. It may look at `stopping`.
+        """
+        thread = asyncio.create_task(asyncio.to_thread(work, *arguments, **named))
+        stopped: asyncio.CancelledError | None = None
+        self.threads += 1
+        try:
+            while not thread.done():
+                try:
+                    await asyncio.wait({thread})
+                except asyncio.CancelledError as error:
+                    self.stopping, stopped = True, error
+        finally:
+            self.threads -= 1
+        if stopped is None:
+            return thread.result()
+        if not thread.cancelled():
+            thread.exception()  # whatever became of it, nobody asks any more
+        raise stopped
+
     async def for_each_tenant(self, work: Callable[[Tenant, Scope], Awaitable[None]], *, reason: str) -> int:
         """Do `work` in each tenant that is left, in a scope of its own; returns in how many it succeeded.
 
         A tenant that fails stops no other one: it is told in `problems`. Where this run is stopped, the next one goes on
-        behind the last tenant that was done. A database that is gone stops the run.
+        behind the last tenant that was done, and does those again that failed before it. Once all have had their turn none is
+        left out: a retry does all of them. A database that is gone stops the run.
         """
         tenants = await all_tenants(self.store)
-        left = [tenant for tenant in tenants if str(tenant.id) > self.checkpoint.get(_AT, "")]
+        at, failed = self.checkpoint.get(_AT, ""), set(self.checkpoint.get(_FAILED, ()))
+        left = [tenant for tenant in tenants if str(tenant.id) > at or str(tenant.id) in failed]
         done = 0
         for number, tenant in enumerate(left, len(tenants) - len(left) + 1):
             self.tell(f"Tenant {number} of {len(tenants)}.")
-            try:
-                await work(tenant, Scope.system(tenant.id, reason=reason))
+            if await self._succeeds(work, tenant, reason):
                 done += 1
-            except HoldfastError as error:
-                if isinstance(error, LeaseLost) or (
-                    isinstance(error, Unavailable) and not isinstance(error, Busy)
-                ):
-                    raise
-                self.problem(tenant.slug, error.code)
-            except Exception as error:  # noqa: BLE001 (the other tenants are served all the same)
-                self.problem(tenant.slug, type(error).__name__)
-            await self.save({_AT: str(tenant.id)})
+                failed.discard(str(tenant.id))
+            else:
+                failed.add(str(tenant.id))
+            at = max(at, str(tenant.id))
+            if number < len(tenants):
+                await self.save({_AT: at, **({_FAILED: sorted(failed)[:_FAILED_KEPT]} if failed else {})})
+        if self.checkpoint or left:
+            await self.save({})
         return done
+
+    async def _succeeds(
+        self, work: Callable[[Tenant, Scope], Awaitable[None]], tenant: Tenant, reason: str
+    ) -> bool:
+        try:
+            await work(tenant, Scope.system(tenant.id, reason=reason))
+        except HoldfastError as error:
+            if isinstance(error, LeaseLost) or (
+                isinstance(error, Unavailable) and not isinstance(error, Busy)
+            ):
+                raise
+            self.problem(tenant.slug, error.code)
+        except Exception as error:  # noqa: BLE001 (the other tenants are served all the same)
+            self.problem(tenant.slug, type(error).__name__)
+        else:
+            return True
+        return False
 
     def problem(self, name: str, code: str) -> None:
         """Something did not succeed, and the rest goes on."""

@@ -197,6 +197,11 @@ class Lease:
         self.ended = False
 
     @property
+    def timing(self) -> Timing:
+        """How long it may be silent."""
+        return self._leases.timing
+
+    @property
     def silent_for(self) -> float:
         """Seconds since the last beat that got through was begun."""
         return self._leases.monotonic() - self._kept_at

@@ -1,4 +1,5 @@
-"""The last resort: a process that has lost a lease and cannot stop its job is ended, before anybody else takes it over.
+"""The last resort: a process that has lost a lease and cannot stop its job is ended, before anybody else takes it over; and
+so is one whose job does not stop when it is told to.
 
 A job that blocks the event loop keeps its own heartbeat from going out, and cannot be cancelled either. A thread sees it.
 """
@@ -20,7 +21,7 @@ EXIT_CODE: Final = 75
 
 
 def _end_process(name: str) -> None:
-    sys.stderr.write(f"job {name} lost its lease and does not stop: this process ends\n")
+    sys.stderr.write(f"job {name} does not stop where it must: this process ends\n")
     sys.stderr.flush()
     os._exit(EXIT_CODE)
 
@@ -32,6 +33,7 @@ class Watchdog:
         self._timing = timing
         self._bite = bite
         self._leases: set[Lease] = set()
+        self._stubborn: set[Lease] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -48,7 +50,14 @@ class Watchdog:
         finally:
             with self._changed:
                 self._leases.discard(lease)
+                self._stubborn.discard(lease)
                 self._changed.notify()
+
+    def give_up(self, lease: Lease) -> None:
+        """The job of this lease was told to stop, more than once, and goes on."""
+        with self._changed:
+            self._stubborn.add(lease)
+            self._changed.notify()
 
     def _watch(self) -> None:
         with self._changed:
@@ -60,4 +69,5 @@ class Watchdog:
             self._thread = None
 
     def _is_overdue(self, lease: Lease) -> bool:
-        return not lease.ended and lease.silent_for >= self._timing.last_resort
+        too_silent = lease.silent_for >= self._timing.last_resort
+        return not lease.ended and (too_silent or lease in self._stubborn)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-
-import orjson
 
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.model.ids import new_id
@@ -158,7 +157,7 @@ class Worker:
 
 
 def _log_run(ended: Ended) -> None:
-    report = orjson.dumps(ended.report, default=str).decode() if ended.report else ""
+    report = json.dumps(ended.report) if ended.report else ""  # it is as the store keeps it
     again = f"; again at {ended.due.isoformat(timespec='seconds')}" if ended.due else ""
     if ended.result == "done":
         _log.info("job %s done in %.1f s%s %s", ended.name, ended.seconds, again, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -15,13 +16,15 @@ from holdfast import JobContext
 from holdfast.errors import Busy, Conflict, Unavailable
 from holdfast.model.job import Job
 from holdfast.model.schedule import Every
-from holdfast.runtime.jobs.lease import Lease
-from holdfast.runtime.jobs.running import PARTLY_FAILED
+from holdfast.runtime.jobs.lease import Lease, Leases
+from holdfast.runtime.jobs.rules import Timing
+from holdfast.runtime.jobs.running import PARTLY_FAILED, run_now
 from holdfast.runtime.jobs.watchdog import Watchdog
 from holdfast.testing.clock import START
 from tests.unit.runtime.jobs.conftest import QUICK, Site
 
 HOUR = timedelta(hours=1)
+UNHURRIED = Timing(silence=1.5)
 Work = Callable[[JobContext], Awaitable[Any]]
 
 
@@ -161,6 +164,58 @@ async def test_a_tenant_that_fails_stops_no_other(site: Site) -> None:
     assert len(seen) == 3
 
 
+async def test_the_retry_after_a_tenant_that_failed_does_it(site: Site) -> None:
+    for name in ("one", "two", "three"):
+        await site.platform.accounts.add_user(f"{name}@example.com", name, "correct horse battery 1")
+    seen: list[str] = []
+
+    async def work(context: JobContext) -> dict[str, int]:
+        async def each(tenant: Any, _: Any) -> None:
+            seen.append(tenant.slug)
+            if len(seen) in {2, 5}:
+                raise Busy("this tenant is busy")
+
+        return {"tenants": await context.for_each_tenant(each, reason="tidy")}
+
+    tidy = job(work)
+    worker = site.worker(tidy)
+    await due(site, tidy)
+    for results in (["failed"], ["failed", "failed"], ["failed", "failed", "done"]):
+        await worker.look()
+        await settle(site, tidy, results)
+        assert (await site.state(tidy)).checkpoint == {}
+        site.clock.advance(timedelta(minutes=5))
+    assert [run.report["tenants"] for run in await site.runs(tidy)] == [2, 2, 3]
+    assert seen == seen[:3] * 3
+
+
+async def test_a_tenant_that_failed_before_a_stop_is_done_by_the_next_run(site: Site) -> None:
+    for name in ("one", "two", "three"):
+        await site.platform.accounts.add_user(f"{name}@example.com", name, "correct horse battery 1")
+    seen: list[str] = []
+
+    async def work(context: JobContext) -> dict[str, int]:
+        async def each(tenant: Any, _: Any) -> None:
+            seen.append(tenant.slug)
+            if len(seen) == 1:
+                raise ValueError
+            if len(seen) == 3:
+                raise Unavailable("the database is gone")
+
+        return {"tenants": await context.for_each_tenant(each, reason="tidy")}
+
+    tidy = job(work)
+    worker = site.worker(tidy)
+    await due(site, tidy)
+    await worker.look()
+    await settle(site, tidy, ["failed"])
+    site.clock.advance(timedelta(minutes=5))
+    await worker.look()
+    await settle(site, tidy, ["failed", "done"])
+    assert seen[3:] == [seen[0], seen[2]]
+    assert (await site.runs(tidy))[1].report == {"tenants": 2}
+
+
 async def test_a_worker_that_ends_lets_short_work_finish_and_hands_back_the_rest(site: Site) -> None:
     release, counted = asyncio.Event(), 0
 
@@ -296,12 +351,136 @@ async def test_a_job_that_blocks_its_process_is_bitten_before_anybody_takes_over
     assert QUICK.last_resort <= after < QUICK.silence
 
 
-async def test_a_report_that_is_no_json_spoils_nothing(site: Site) -> None:
-    async def work(_: JobContext) -> dict[str, Any]:
-        return {"when": START}
+async def test_a_thread_is_waited_for_and_the_job_is_held_meanwhile(site: Site) -> None:
+    at_work: list[int] = []
+    beside: list[int] = []
 
+    def compute(context: JobContext, *, seconds: float) -> int:
+        beside.extend(at_work)
+        at_work.append(context.fence)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.01)
+        at_work.remove(context.fence)
+        return context.fence
+
+    async def work(context: JobContext) -> dict[str, int]:
+        short = await context.in_thread(compute, context, seconds=0.01)
+        await context.in_thread(compute, context, seconds=3.0 if short == 1 else 0)
+        return {"short": short}
+
+    tidy = job(work, limit=timedelta(seconds=0.5))
+    leases = Leases(site.platform.store, UNHURRIED)
+    bitten: list[str] = []
+    dog = Watchdog(UNHURRIED, bitten.append)
+    ended = await run_now(site.platform, tidy, leases, tell=lambda _: None, watchdog=dog)
+    assert (ended.result, ended.code, at_work) == ("failed", "job_timed_out", [])
+    assert ended.seconds > 2.9
+    assert (await site.state(tidy)).beats > 5  # twice as long as it may be silent
+    again = await run_now(site.platform, tidy, leases, tell=lambda _: None, watchdog=dog)
+    assert (again.result, again.report) == ("done", {"short": 2})
+    assert (beside, bitten) == ([], [])
+
+
+async def test_the_work_in_a_thread_is_told_when_its_worker_ends(site: Site) -> None:
+    turns: list[int] = []
+
+    def compute(context: JobContext) -> None:
+        while not context.stopping and len(turns) < 1_000:
+            turns.append(1)
+            time.sleep(0.01)
+
+    async def work(context: JobContext) -> None:
+        await context.in_thread(compute, context)
+
+    tidy = job(work)
+    await due(site, tidy)
+    task, stop = await at_work(site, tidy, grace=0.05)
+    while not turns:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await task
+    assert [run.result for run in await site.runs(tidy)] == ["handed_back"]
+    assert len(turns) < 1_000
+
+
+@pytest.mark.parametrize("heeds", [2, 99])
+async def test_a_job_that_swallows_its_end_is_told_again_and_bitten_at_last(site: Site, heeds: int) -> None:
+    told = 0
+    bitten = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def work(_: JobContext) -> dict[str, int]:
+        nonlocal told
+        while not bitten.is_set():
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                told += 1
+                if told == heeds:
+                    raise
+        return {"told": told}
+
+    tidy = job(work, limit=timedelta(seconds=0.05))
+
+    def bite(_: str) -> None:
+        loop.call_soon_threadsafe(bitten.set)
+
+    leases = Leases(site.platform.store, UNHURRIED)
+    dog = Watchdog(UNHURRIED, bite)
+    ended = await run_now(site.platform, tidy, leases, tell=lambda _: None, watchdog=dog)
+    assert (ended.result, ended.code) == ("failed", "job_timed_out")
+    assert (told, bitten.is_set()) == ((2, False) if heeds == 2 else (told, True))
+    assert told >= 2
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"when": START},
+        {"ratio": float("nan")},
+        {"count": 2**64},
+        {"text": "a\x00b"},
+        {"text": "\ud800"},
+        {1: 2},
+        ["no", "object"],
+        7,
+        {"deep": json.loads("[" * 100 + "]" * 100)},
+    ],
+    ids=["time", "nan", "large", "nul", "surrogate", "key", "list", "number", "deep"],
+)
+async def test_a_report_that_is_no_json_spoils_nothing(
+    site: Site, report: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(_: JobContext) -> Any:
+        return report
+
+    caplog.set_level(logging.INFO, "holdfast.jobs")
     tidy = job(work)
     await due(site, tidy)
     await site.worker(tidy).look()
     await settle(site, tidy, ["done"])
     assert (await site.runs(tidy))[0].report == {"report": "is no JSON"}
+    assert (await site.state(tidy)).run_id is None
+    assert "job tidy done" in caplog.text
+
+
+async def test_a_problem_that_cannot_be_kept_spoils_no_report(site: Site) -> None:
+    class Odd(Conflict):
+        code = "odd" * 40
+
+    async def work(context: JobContext) -> dict[str, int]:
+        if not (await site.runs(tidy))[1:]:
+            raise Odd("it is odd")
+        context.problem("a\x00b", "odd")
+        return {"count": 3}
+
+    tidy = job(work)
+    await due(site, tidy)
+    for results in (["failed"], ["failed", "failed"]):
+        await site.worker(tidy).look()
+        await settle(site, tidy, results)
+        site.clock.advance(timedelta(minutes=5))
+    first, second = await site.runs(tidy)
+    assert (first.code, second.code) == (Odd.code[:64], PARTLY_FAILED)
+    assert second.report == {"count": 3, "report": "is no JSON"}
