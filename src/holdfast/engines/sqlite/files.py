@@ -83,6 +83,11 @@ class Medium:
             raise
         return raw
 
+    def open_again(self) -> sqlite3.Connection:
+        """Another connection that writes, in the place of the first."""
+        self.demand_same()
+        return self._opened()
+
     def open_reader(self) -> sqlite3.Connection:
         """A connection that writes nothing."""
         self.demand_same()
