@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,7 +15,8 @@ from holdfast.model.entity import Entity
 from holdfast.model.ids import new_id
 from holdfast.model.markers import Converted, Digits, MaxLength, Member, Ref, Was
 from holdfast.model.policies import Index, Owned, Policy, Shared, Synced, Unique
-from tests.migrations.bench import Bench
+from holdfast.store.store import Store
+from tests.migrations.bench import SECRET, Bench, catalog
 from tests.unit.model.declaring import declare
 
 Text = Annotated[str, MaxLength(20)]
@@ -151,3 +152,20 @@ async def test_a_table_comes_back_with_its_references_and_its_rows(bench: Bench)
     with pytest.raises(ReferenceMissing):
         async with bench.store(target, other, referring).session(scope) as session:
             await session.patch(referring, row.id, {"to": new_id()})
+
+
+async def test_rows_of_a_clock_that_is_ahead_are_filled_too(bench: Bench) -> None:
+    old: Any = notes(amount=str)
+    new: Any = notes(amount=(Annotated[int | None, Converted("amount")], None))
+    await bench.become(old)
+    scope = (await bench.world()).ann
+    ahead = Store(
+        bench.engine, catalog(old), cursor_secret=SECRET, clock=lambda: datetime.now(UTC) + timedelta(days=1)
+    )
+    for store, value in ((bench.store(old), "1"), (ahead, "2")):
+        async with store.session(scope) as session:
+            await session.put(old(amount=value))
+    await bench.become(new)
+    async with bench.store(new).session(scope) as session:
+        found: Any = (await session.select(new)).items
+    assert [row.amount for row in found] == [1, 2]

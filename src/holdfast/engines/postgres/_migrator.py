@@ -282,11 +282,13 @@ class Migrator:
         """Batch by batch through the key's index, each under its tenant's counter, as every other write of the tenant's.
 
         Rows made after the beginning are left out: a default or a trigger fills those. So it ends, whatever is inserted.
+        When a row was made, the clock of whoever wrote it has said, and that may be ahead of the database's.
         """
         cursor = await self.connection.fetchval(_CURSOR, self.key, place)
         walk = _Walk(act, *(cursor.split(" ") if cursor else (None, None, None)))
         if walk.until is None:
-            walk.until = str(await self.connection.fetchval("select clock_timestamp()"))
+            text = f"select greatest(clock_timestamp(), max(r.created_at)) from {act.table} r"
+            walk.until = str(await self.connection.fetchval(text))
         total = await self.connection.fetchval(_ESTIMATE, act.table)
         size, seen = _FIRST_BATCH, 0
         realm = not await self.connection.fetchval(_HAS_TENANT, act.table)
