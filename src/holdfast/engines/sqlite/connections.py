@@ -15,6 +15,7 @@ from holdfast.engines.admission import Admission
 from holdfast.engines.sqlite._errors import translated
 from holdfast.engines.sqlite._log import BEGIN_WRITING
 from holdfast.engines.sqlite._threads import Worker
+from holdfast.engines.sqlite.files import Medium
 from holdfast.errors import Busy
 from holdfast.model.schema import EntitySchema
 
@@ -154,13 +155,11 @@ def _undo(raw: Raw) -> None:
 class Writer:
     """The connection that writes, lent to one transaction after another. For one event loop."""
 
-    def __init__(self, connection: Connection, wait: float, *, again: Callable[[], Raw]) -> None:
-        """`wait` bounds, in seconds, how long a transaction waits for those before it, in this process and in others; `again`
-        opens another connection, where one cannot be used any more.
-        """
+    def __init__(self, connection: Connection, medium: Medium, wait: float) -> None:
+        """`wait` bounds, in seconds, how long a transaction waits for those before it, in this process and in others."""
         self.connection = connection
+        self._medium = medium
         self._wait = wait
-        self._again = again
         self._turn = asyncio.Lock()
 
     async def begin(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
@@ -183,15 +182,16 @@ class Writer:
             raise
 
     async def _replace(self) -> None:
-        connection = await Connection.open("holdfast-writer", self._again)
+        connection = await Connection.open("holdfast-writer", self._medium.open_again)
         old, self.connection = self.connection, connection
         await old.drop()
 
     async def _begin(self, job: Callable[[Raw], T], deadline: float, *, references: bool) -> T:
         pause = _AGAIN_SECONDS
+        begin = partial(_begin, job, self._medium.demand_same, references=references)
         while True:
             try:
-                return await self.connection.call(partial(_begin, job, references=references))
+                return await self.connection.call(begin)
             except Busy:
                 if time.monotonic() > deadline:
                     raise
@@ -206,11 +206,12 @@ class Writer:
         self._turn.release()
 
 
-def _begin(job: Callable[[Raw], T], raw: Raw, *, references: bool) -> T:
+def _begin(job: Callable[[Raw], T], same: Callable[[], None], raw: Raw, *, references: bool) -> T:
     _undo(raw)
     raw.execute(f"pragma foreign_keys = {'on' if references else 'off'}")
     raw.execute("begin immediate")
     try:
+        same()  # what is written into a file that was removed is nowhere
         raw.execute(BEGIN_WRITING)
         return job(raw)
     except BaseException:
@@ -221,9 +222,9 @@ def _begin(job: Callable[[Raw], T], raw: Raw, *, references: bool) -> T:
 class Readers:
     """Up to `size` connections that read, opened when they are needed, the one used last first. For one event loop."""
 
-    def __init__(self, connect: Callable[[], Raw], size: int, *, wait: float) -> None:
+    def __init__(self, medium: Medium, size: int, *, wait: float) -> None:
         self.size = size
-        self._connect = connect
+        self._medium = medium
         self._admission = Admission(size, wait=wait)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
@@ -240,6 +241,8 @@ class Readers:
 
     async def _free(self) -> Connection | None:
         """An idle one. One that still stands in a moment of the past is not lent to anybody."""
+        if self._idle:
+            self._medium.demand_same()
         while self._idle:
             connection = self._idle.pop()
             try:
@@ -253,7 +256,7 @@ class Readers:
         return None
 
     async def _opened(self) -> Connection:
-        connection = await Connection.open(f"holdfast-reader-{len(self._open)}", self._connect)
+        connection = await Connection.open(f"holdfast-reader-{len(self._open)}", self._medium.open_reader)
         self._open.add(connection)
         return connection
 
