@@ -169,3 +169,24 @@ async def test_rows_of_a_clock_that_is_ahead_are_filled_too(bench: Bench) -> Non
     async with bench.store(new).session(scope) as session:
         found: Any = (await session.select(new)).items
     assert [row.amount for row in found] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "is_read"),
+    [
+        (int, Annotated[Decimal, Digits(19, 0)], -(2**63), True),
+        (int, Annotated[Decimal, Digits(15, 2)], -(2**63), False),
+        (str, Annotated[Decimal, Digits(4, 4)], "0.1234", True),
+        (str, Annotated[Decimal, Digits(4, 4)], "1.5", False),
+    ],
+)
+async def test_a_number_that_does_not_fit_has_no_counterpart(
+    bench: Bench, old: Any, new: Any, value: Any, *, is_read: bool
+) -> None:
+    entity: Any = notes(title=Text, amount=old)
+    wider: Any = notes(title=Text, amount=(Annotated[new | None, Converted("amount")], None))
+    await bench.become(entity)
+    scope, row_id = await written(bench, entity, title="t", amount=value)
+    await bench.apply(bench.plan(wider).pre)
+    found = await read(bench, wider, scope, row_id)
+    assert found.amount == (Decimal(value) if is_read else None)
