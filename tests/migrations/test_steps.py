@@ -190,3 +190,17 @@ async def test_a_number_that_does_not_fit_has_no_counterpart(
     await bench.apply(bench.plan(wider).pre)
     found = await read(bench, wider, scope, row_id)
     assert found.amount == (Decimal(value) if is_read else None)
+
+
+async def test_a_field_that_is_declared_again_holds_what_it_held(bench: Bench) -> None:
+    whole: Any = notes(title=Text, n=(int, 7), m=(str | None, "d"))
+    less: Any = notes(title=Text)
+    await bench.become(whole)
+    scope, old = await written(bench, whole, title="old", n=1, m="m")
+    await bench.become(less)
+    async with bench.store(less).session(scope) as session:
+        row = less(title="between")
+        await session.put(row)
+    await bench.become(whole)
+    found = [await read(bench, whole, scope, row_id) for row_id in (old, row.id)]
+    assert [(each.n, each.m) for each in found] == [(1, "m"), (7, None)]
