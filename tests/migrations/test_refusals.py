@@ -300,6 +300,19 @@ async def test_what_was_half_taken_back_is_finished_first(bench: Bench) -> None:
     assert f"holdfast migrate down {name}" in str(error.value.hint)
 
 
+async def test_a_pack_does_not_wait_for_one_whose_name_begins_like_its_own(bench: Bench) -> None:
+    if bench.on_memory:
+        pytest.skip("what is in memory is not interrupted")
+    steps = await refused_half_way(bench)
+    await bench.engine.apply([], revision="app_two_0001", checksum="")
+    with pytest.raises(SchemaError, match="hold nothing"):
+        await bench.engine.revert(steps, revision="app_two_0001")
+    await bench.engine.apply([], revision="app_0007", checksum="")
+    assert "app_0007" in await bench.engine.applied()
+    with pytest.raises(SchemaError, match="being taken back"):
+        await bench.engine.apply([], revision="app_two_0002", checksum="")
+
+
 async def test_functions_that_nobody_uses_are_named(bench: Bench) -> None:
     if not bench.on_postgres:
         pytest.skip("nothing is generated there")

@@ -150,3 +150,29 @@ async def test_an_old_device_goes_on_with_its_columns(bench: Bench) -> None:
     assert listed["fields"]["headline"]["theirs"] == "by new code"
     again = await pulled(hub, phone, answer["timestamp"], migration=Migration((), {"notes": ("title",)}))
     assert again["changes"]["notes"]["updated"][0]["title"]
+
+
+class Heir(Entity, table="notes", policies=(Owned(), Synced())):
+    user_id: UUID | None = None
+    title: Annotated[str, Was("text")] = ""
+
+
+async def test_a_field_does_not_inherit_from_the_column_that_had_its_name(bench: Bench) -> None:
+    await bench.apply(plan(bench.declared().values(), (s for s in declared(Note) if s.pack != "realm")).pre)
+    scope = (await bench.world()).ann
+    async with store_of(bench, Note).session(scope) as session:
+        await session.put(Note(title="first", text="a text"))
+    phone = caller_of(scope)
+    cursor = (await pulled(hub_of(bench, Note), phone))["timestamp"]
+    async with store_of(bench, Note).session(scope) as session:
+        await session.patch(Note, (await only(bench, Note, scope)).id, {"title": "second"})
+    steps = plan(bench.declared().values(), (s for s in declared(Heir) if s.pack != "realm"))
+    await bench.apply([*steps.pre, *steps.post])
+    # The phone edits the text, and nobody else has: the title that was edited is another column.
+    hub = hub_of(bench, Heir)
+    answer = await pulled(hub, phone, cursor)
+    (row,) = answer["changes"]["notes"]["updated"]
+    edited = {**row, "text": "by the phone", "_changed": "text"}
+    told = await hub.push(phone, PushRequest(answer["timestamp"], {"notes": TableChanges([], [edited], [])}))
+    assert (told["accepted"], told["conflicts"]) == (1, [])
+    assert (await only(bench, Heir, scope)).title == "by the phone"

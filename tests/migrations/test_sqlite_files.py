@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from pydantic import Field
 from holdfast.engines.port import Batch, RowWrite
 from holdfast.engines.sqlite import _alter, _migrator, _reshape
 from holdfast.engines.sqlite.engine import SqliteEngine
+from holdfast.engines.sqlite.files import Medium
+from holdfast.engines.sqlite.location import Location
 from holdfast.errors import (
     InvalidInput,
     NotSupported,
@@ -419,3 +422,25 @@ async def test_a_step_asks_a_file_of_an_earlier_release_for_what_it_lacks(bench:
     await bench.become(OLD_ALONE)
     assert await bench.findings() == ()
     assert [entry.seconds is None for entry in await bench.engine.history()] == [True, False]
+
+
+async def test_a_check_in_the_text_of_a_default_is_none(bench: Bench) -> None:
+    text = "'; check (x), \"deferrable initially deferred"
+    with_default = notes(title=Text, told=(Annotated[str, MaxLength(99)], text))
+    await bench.become(with_default)
+    assert await bench.findings() == ()
+    with behind(bench.engine) as raw:
+        raw.execute("alter table app__notes add column more text default 'a check (b)'")
+    (line,) = await bench.findings()
+    assert "column more is not declared" in line
+
+
+async def test_whoever_knows_the_file_by_another_name_waits_too(bench: Bench, tmp_path: Path) -> None:
+    path = engine_of(bench).path
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "link.db"
+    other.symlink_to(path)
+    held = engine_of(bench).medium.hold()
+    assert held is not None
+    assert Medium(Location(other)).hold() is None
+    held.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,7 +15,8 @@ from holdfast.model.entity import Entity
 from holdfast.model.ids import new_id
 from holdfast.model.markers import Converted, Digits, MaxLength, Member, Ref, Was
 from holdfast.model.policies import Index, Owned, Policy, Shared, Synced, Unique
-from tests.migrations.bench import Bench
+from holdfast.store.store import Store
+from tests.migrations.bench import SECRET, Bench, catalog
 from tests.unit.model.declaring import declare
 
 Text = Annotated[str, MaxLength(20)]
@@ -151,3 +152,55 @@ async def test_a_table_comes_back_with_its_references_and_its_rows(bench: Bench)
     with pytest.raises(ReferenceMissing):
         async with bench.store(target, other, referring).session(scope) as session:
             await session.patch(referring, row.id, {"to": new_id()})
+
+
+async def test_rows_of_a_clock_that_is_ahead_are_filled_too(bench: Bench) -> None:
+    old: Any = notes(amount=str)
+    new: Any = notes(amount=(Annotated[int | None, Converted("amount")], None))
+    await bench.become(old)
+    scope = (await bench.world()).ann
+    ahead = Store(
+        bench.engine, catalog(old), cursor_secret=SECRET, clock=lambda: datetime.now(UTC) + timedelta(days=1)
+    )
+    for store, value in ((bench.store(old), "1"), (ahead, "2")):
+        async with store.session(scope) as session:
+            await session.put(old(amount=value))
+    await bench.become(new)
+    async with bench.store(new).session(scope) as session:
+        found: Any = (await session.select(new)).items
+    assert [row.amount for row in found] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "is_read"),
+    [
+        (int, Annotated[Decimal, Digits(19, 0)], -(2**63), True),
+        (int, Annotated[Decimal, Digits(15, 2)], -(2**63), False),
+        (str, Annotated[Decimal, Digits(4, 4)], "0.1234", True),
+        (str, Annotated[Decimal, Digits(4, 4)], "1.5", False),
+    ],
+)
+async def test_a_number_that_does_not_fit_has_no_counterpart(
+    bench: Bench, old: Any, new: Any, value: Any, *, is_read: bool
+) -> None:
+    entity: Any = notes(title=Text, amount=old)
+    wider: Any = notes(title=Text, amount=(Annotated[new | None, Converted("amount")], None))
+    await bench.become(entity)
+    scope, row_id = await written(bench, entity, title="t", amount=value)
+    await bench.apply(bench.plan(wider).pre)
+    found = await read(bench, wider, scope, row_id)
+    assert found.amount == (Decimal(value) if is_read else None)
+
+
+async def test_a_field_that_is_declared_again_holds_what_it_held(bench: Bench) -> None:
+    whole: Any = notes(title=Text, n=(int, 7), m=(str | None, "d"))
+    less: Any = notes(title=Text)
+    await bench.become(whole)
+    scope, old = await written(bench, whole, title="old", n=1, m="m")
+    await bench.become(less)
+    async with bench.store(less).session(scope) as session:
+        row = less(title="between")
+        await session.put(row)
+    await bench.become(whole)
+    found = [await read(bench, whole, scope, row_id) for row_id in (old, row.id)]
+    assert [(each.n, each.m) for each in found] == [(1, "m"), (7, None)]

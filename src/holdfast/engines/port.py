@@ -402,6 +402,11 @@ class Inspection:
     findings: tuple[str, ...]
 
 
+def branch_of(revision: str) -> str:
+    """The pack whose revision it is."""
+    return revision.rpartition("_")[0]
+
+
 def _silent(_line: str) -> None:
     """Progress that nobody reads."""
 

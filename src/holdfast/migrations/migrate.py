@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from holdfast.engines.port import CALM, Applied, Capability, Control, Engine
+from holdfast.engines.port import CALM, Applied, Capability, Control, Engine, branch_of
 from holdfast.errors import NotFound, SchemaError
 from holdfast.migrations.graph import load_revisions
 from holdfast.migrations.revision import Revision
@@ -100,8 +100,8 @@ def status(revisions: Sequence[Revision], ledger: Iterable[Applied]) -> list[Ent
 
 def _next(known: Collection[str], kept: Iterable[str]) -> set[str]:
     """Of what is applied, revisions of branches that this code knows: of the same application, only later."""
-    branches = {name.rpartition("_")[0] for name in known}
-    return {name for name in kept if name.rpartition("_")[0] in branches}
+    branches = {branch_of(name) for name in known}
+    return {name for name in kept if branch_of(name) in branches}
 
 
 def _state(revision: Revision, kept: Applied | None) -> State:

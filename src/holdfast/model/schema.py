@@ -145,9 +145,13 @@ class EntitySchema:
         return any(field.origin is not None for field in self.fields)
 
     def current_name(self, column: str) -> str:
-        """What a stored field is called today; one that is declared no more keeps its name."""
+        """What a stored field is called today. One that is declared no more keeps its name; where another field is called so
+        today, it gets one that no field can have, so that nobody takes its values for that field's.
+        """
         field = self.by_column.get(column)
-        return column if field is None else field.name
+        if field is not None:
+            return field.name
+        return f"{column} (dropped)" if column in self.by_name else column
 
     def columns(self, names: Iterable[str]) -> tuple[str, ...]:
         """The stable names of some fields."""

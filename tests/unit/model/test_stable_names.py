@@ -42,6 +42,11 @@ def test_names_that_are_stored_are_the_first_ones() -> None:
     assert SCHEMA.current_name("gone") == "gone"
 
 
+def test_a_dropped_column_is_not_called_like_the_field_that_has_its_name_now() -> None:
+    assert SCHEMA.current_name("headline") == "headline (dropped)"
+    assert SCHEMA.current_name("amount") == "amount (dropped)"
+
+
 def test_a_reference_names_its_target_by_the_stable_name() -> None:
     (reference,) = (reference for field, reference in SCHEMA.references)
     assert reference.table == "app.memos"

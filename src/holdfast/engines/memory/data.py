@@ -80,7 +80,14 @@ class Data:
         return Marks(self.heads.get(tenant_id, 0), self.horizons.get(tenant_id, 0))
 
     def forget(self, tenant_id: UUID) -> None:
-        """Drop a tenant's log, history, tombstones and counter."""
+        """Drop a tenant's log, history, tombstones and counter, and what was set aside of its rows."""
+        for table in self.aside.values():
+            for key in list(table.of(tenant_id)):
+                del table[key]
+        for table in (*self.tables.values(), *self.aside.values()):
+            for held in table.aside.values():
+                for key in [key for key in held if key[0] == tenant_id]:
+                    del held[key]
         for store in (self.heads, self.horizons, self.changes, self.old_values, self.tombstones):
             store.pop(tenant_id, None)
 

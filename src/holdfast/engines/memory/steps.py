@@ -102,11 +102,13 @@ def _add(table: Table, name: str, field: FieldSchema) -> None:
     if column in table.fields:
         return
     held = table.aside.get(column, {})
+    # Rows made while the column stood aside hold nothing in it, where that is allowed.
+    other = None if column in table.aside and field.nullable else unset(field)
     if not field.nullable:
-        absent = [key for key in table if held.get(key, unset(field)) is None]
+        absent = [key for key in table if held.get(key, other) is None]
         _refuse(absent, f"rows of {name} hold nothing in {column}")
     table.fields[column] = field
-    _rewrite(table, lambda key, row: {**row, column: held.get(key, unset(field))})
+    _rewrite(table, lambda key, row: {**row, column: held.get(key, other)})
     table.aside.pop(column, None)
 
 

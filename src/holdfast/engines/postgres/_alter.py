@@ -99,7 +99,7 @@ def alter(step: Step, roles: Roles) -> list[Act]:
         case ChangeOwner(table, _, new):
             return _owner(table, new, roles)
         case DropEntity(schema):
-            return set_table_aside(schema)
+            return set_table_aside(schema, roles)
         case RestoreEntity(schema):
             return [*bring_table_back(schema), *_references_of(schema)]
         case _:
@@ -501,8 +501,10 @@ def _aside(schema: EntitySchema) -> tuple[str, str]:
     return folder, f"{folder}.{quoted(schema.relation)}"
 
 
-def set_table_aside(schema: EntitySchema) -> list[Act]:
-    """Where no role but the owner reaches it, and holding nothing back: its references go."""
+def set_table_aside(schema: EntitySchema, roles: Roles) -> list[Act]:
+    """Where no role but the owner reaches it, and the maintenance, which forgets tenants; holding nothing back: its references
+    go.
+    """
     table = sql_table(schema.stable_name)
     folder, there = _aside(schema)
     keys = f"from pg_constraint c where c.conrelid = to_regclass({literal(table)}) and c.contype = 'f'"
@@ -521,7 +523,8 @@ def set_table_aside(schema: EntitySchema) -> list[Act]:
         Seen((schema.stable_name,), (probe,)),
         Ddl(drop_keys, When(f"exists (select {keys})", "it refers to others"), schema.stable_name),
         Ddl(
-            f"create schema if not exists {folder}; alter table {table} set schema {folder}",
+            f"create schema if not exists {folder}; grant usage on schema {folder} to {quoted(roles.maintenance)}; "
+            f"alter table {table} set schema {folder}",
             has_table(table) & ~has_table(there),
             schema.stable_name,
         ),

@@ -34,7 +34,7 @@ def _possible(old: FieldType, new: FieldType, column: str) -> str:
         return _readable(new, column)
     match new:
         case DecimalType(precision=precision, scale=scale):
-            return f"abs({column}) < 1e{precision - scale} and round({column}, {scale}) = {column}"
+            return f"abs({column}::numeric) < 1e{precision - scale} and round({column}, {scale}) = {column}"
         case _ if new.kind == "integer":
             return f"trunc({column}) = {column} and {column} between -9223372036854775808 and 9223372036854775807"
         case _ if new.kind == "date":
@@ -45,8 +45,11 @@ def _possible(old: FieldType, new: FieldType, column: str) -> str:
 
 def _readable(new: FieldType, column: str) -> str:
     match new:
-        case DecimalType():
-            return f"{column} ~ {literal(f'^({decimal_text(new)})$')}"
+        case DecimalType(precision=precision, scale=scale):
+            readable = f"{column} ~ {literal(f'^({decimal_text(new)})$')}"
+            if scale < precision:
+                return readable
+            return f"case when {readable} then abs({column}::numeric) < 1 else false end"
         case _ if new.kind == "integer":
             return f"{column} ~ {literal(f'^{INTEGER_TEXT}$')}"
         case _ if new.kind == "uuid":

@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from holdfast.engines.port import Control
+from holdfast.engines.port import Control, branch_of
 from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, When, window
 from holdfast.engines.postgres._alter import alter, bring_table_back, hold_references, sql_table
 from holdfast.engines.postgres._ddl import Making, statements
@@ -124,10 +124,10 @@ class Migrator:
         return done
 
     async def _refuse_half_taken_back(self) -> None:
-        branch = self.key.removesuffix(DOWN).rpartition("_")[0]
-        found = await self.connection.fetchval(_HALF_BACK, f"{branch}\\_%{DOWN}", self.key)
-        if found is not None:
-            revision = found.removesuffix(DOWN)
+        for record in await self.connection.fetch(_HALF_BACK, f"%{DOWN}", self.key):
+            revision = record["revision"].removesuffix(DOWN)
+            if branch_of(revision) != branch_of(self.key.removesuffix(DOWN)):
+                continue
             raise SchemaError(
                 "a revision was being taken back, and that was interrupted",
                 where=revision,
@@ -282,11 +282,13 @@ class Migrator:
         """Batch by batch through the key's index, each under its tenant's counter, as every other write of the tenant's.
 
         Rows made after the beginning are left out: a default or a trigger fills those. So it ends, whatever is inserted.
+        When a row was made, the clock of whoever wrote it has said, and that may be ahead of the database's.
         """
         cursor = await self.connection.fetchval(_CURSOR, self.key, place)
         walk = _Walk(act, *(cursor.split(" ") if cursor else (None, None, None)))
         if walk.until is None:
-            walk.until = str(await self.connection.fetchval("select clock_timestamp()"))
+            text = f"select greatest(clock_timestamp(), max(r.created_at)) from {act.table} r"
+            walk.until = str(await self.connection.fetchval(text))
         total = await self.connection.fetchval(_ESTIMATE, act.table)
         size, seen = _FIRST_BATCH, 0
         realm = not await self.connection.fetchval(_HAS_TENANT, act.table)
@@ -362,7 +364,7 @@ _FINISHED = (
     "update holdfast.revision_steps set finished_at = clock_timestamp() where revision = $1 and step = $2"
 )
 _KEEP = "update holdfast.revision_steps set cursor = $3 where revision = $1 and step = $2"
-_HALF_BACK = "select revision from holdfast.revision_steps where revision like $1 and revision <> $2 limit 1"
+_HALF_BACK = "select distinct revision from holdfast.revision_steps where revision like $1 and revision <> $2"
 _CURSOR = "select cursor from holdfast.revision_steps where revision = $1 and step = $2"
 _HOLDERS = f"""select a.pid, a.usename, a.state, extract(epoch from now() - a.xact_start)::integer as seconds
   from pg_locks l join pg_stat_activity a on a.pid = l.pid

@@ -3,7 +3,8 @@
 All are SECURITY INVOKER with a pinned search path, list their columns, and take an opaque context first: 36 characters
 of tenant, a blank, and the user (`*` for the whole tenant). Read functions are STABLE, so that all their statements
 share one snapshot; write functions are VOLATILE and lock the tenant's counter before they read anything. Columns are
-qualified throughout and a bare name is a variable, or a field called `who` or `start` would stand in for it.
+qualified throughout and a bare name is a variable, or a field called `who` or `start` would stand in for it. What is owned
+is asked for by its owner, beside the policy: until a revision that changes the owner is finished, the policy is the old one.
 
 A write takes several rows, as JSON: `[{u: user, a: actor, d: device, at, id, v: {field: plain}, …}]`. `s` is a new row's
 salt and `c` its commitment, both in hexadecimal; `h` maps each field of an update to u(f), see `changes.change`.
@@ -79,25 +80,20 @@ def _function(name: str, arguments: str, returns: str, volatility: str, declare:
 def _get(schema: EntitySchema) -> str:
     body = f"""  {_ENTER}
   select r.version, {row_json(schema, "r")} into version, body
-    from {table_name(schema)} r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
+    from {table_name(schema)} r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted{_mine(schema, "substr(ctx, 38)")};
 """
     arguments = "ctx text, wanted uuid, out version bigint, out body text"
     return _function(plan_name(schema, "get"), arguments, "", "stable", "", body)
 
 
 def _list(schema: EntitySchema) -> str:
-    mine = ""
-    if schema.owner is not None:
-        mine = (
-            f" and (substr(ctx, 38) = '*' or r.{quoted(_owner(schema))} = nullif(substr(ctx, 38), '*')::uuid)"
-        )
     body = f"""  {_ENTER}
   select string_agg(p.j, ',') filter (where p.n <= page),
          case when count(*) > page then (array_agg(p.id))[page] end
     into body, following
     from (select r.id, row_number() over (order by r.id) as n, {row_json(schema, "r")} as j
             from {table_name(schema)} r
-           where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start){mine}
+           where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start){_mine(schema, "substr(ctx, 38)")}
            order by r.id limit page + 1) p;
 """
     arguments = "ctx text, page integer, start uuid, out body text, out following uuid"
@@ -168,7 +164,7 @@ def _loop(schema: EntitySchema, verb: str, declare: str, act: str, end: str = ""
       perform set_config('{USER}', who, true);
     end if;
     number := null; version := null; body := null;
-    select {_columns(schema, "r")} into {_columns(schema, "cur")} from {table_name(schema)} r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select {_columns(schema, "r")} into {_columns(schema, "cur")} from {table_name(schema)} r where r.tenant_id = t and r.id = (o ->> 'id')::uuid{_mine(schema, "who")};
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -200,6 +196,13 @@ def _columns(schema: EntitySchema, alias: str) -> str:
 def _owner(schema: EntitySchema) -> str:
     """The column that names a row's owner."""
     return schema.by_name[schema.owner].column if schema.owner else ""
+
+
+def _mine(schema: EntitySchema, user: str) -> str:
+    """That a row is this user's, or that the scope acts for the whole tenant."""
+    if schema.owner is None:
+        return ""
+    return f" and ({user} = '{EVERYONE}' or r.{quoted(_owner(schema))} = nullif({user}, '{EVERYONE}')::uuid)"
 
 
 def _logged(op: str, fields: str, version: str, commitment: str, schema: EntitySchema) -> str:

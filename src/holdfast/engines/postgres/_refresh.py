@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from holdfast.engines.postgres._alter import ASIDE
 from holdfast.engines.postgres._ddl import statements
-from holdfast.engines.postgres._names import Roles
+from holdfast.engines.postgres._names import Roles, quoted
 from holdfast.engines.postgres._plans import VERBS, plan_functions, plan_signatures
 from holdfast.model.schema import EntitySchema
 from holdfast.model.steps import CreatePlans
@@ -40,3 +41,17 @@ async def refresh_plans(connection: Any, schemas: Sequence[EntitySchema], roles:
 async def _standing(connection: Any, schemas: Sequence[EntitySchema]) -> list[Any]:
     packs = sorted({schema.pack for schema in schemas})
     return list(await connection.fetch(_STANDING, packs, _NAMED))
+
+
+async def open_set_aside(connection: Any, roles: Roles) -> None:
+    """Let the maintenance into the tables that an earlier release has set aside: whoever is forgotten is forgotten there too."""
+    names = await connection.fetch(_SHUT, roles.maintenance)
+    for record in names:
+        await connection.execute(
+            f"grant usage on schema {quoted(record['name'])} to {quoted(roles.maintenance)}"
+        )
+
+
+_SHUT = f"""select n.nspname::text as name from pg_namespace n
+ where starts_with(n.nspname, '{ASIDE}') and pg_has_role(n.nspowner, 'usage')
+   and not has_schema_privilege($1, n.oid, 'usage')"""

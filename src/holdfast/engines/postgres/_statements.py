@@ -1,6 +1,8 @@
 """The statements of the general path: a list's SELECT, and one INSERT, UPDATE or DELETE for a run of rows.
 
-Rows go down as one JSON parameter, read by `jsonb_to_recordset` into typed columns: one trip however many they are.
+Rows go down as one JSON parameter, read by `jsonb_to_recordset` into typed columns: one trip however many they are. What is
+owned is asked for by its owner, beside the policy: until a revision that changes the owner is finished, the policy is the old
+one.
 """
 
 from __future__ import annotations
@@ -31,11 +33,13 @@ class Texts:
         self.columns = ", ".join(selected(field, "r") for field in schema.by_name.values())
         self._salt = ", r.commit_salt" if schema.journaled else ""
         self._mine = "" if realm else " and r.tenant_id = $2"
+        if schema.owner is not None:
+            self._mine += f" and ($3::uuid is null or r.{quoted(schema.by_name[schema.owner].column)} = $3)"
         self._tenant = ("", "") if realm else ("tenant_id, ", "$2, ")
 
     @property
     def get(self) -> str:
-        """One row by id ($1); the tenant is $2 except in the realm."""
+        """One row by id ($1); the tenant is $2 except in the realm, and the owner, where there is one, $3 or NULL for all."""
         return f"select {self.columns} from {self.table} r where r.id = $1{self._mine}"
 
     @property
@@ -126,8 +130,10 @@ def split_together(schemas: Sequence[EntitySchema], record: Sequence[Any]) -> li
     return rows
 
 
-def select(query: Query, tenant: Any) -> tuple[str, list[Any]]:
-    """The SELECT of a list with its parameters, in keyset form: absent values first, ties by id."""
+def select(query: Query, tenant: Any, owner: Any = None) -> tuple[str, list[Any]]:
+    """The SELECT of a list with its parameters, in keyset form: absent values first, ties by id. Of what is owned, `owner`'s
+    rows; None stands for all.
+    """
     schema = query.schema
     arguments: list[Any] = []
 
@@ -142,6 +148,9 @@ def select(query: Query, tenant: Any) -> tuple[str, list[Any]]:
         return f"${len(arguments)}::{cast}{suffix}"
 
     clauses = [] if schema.visibility == "realm" else [f"r.tenant_id = {bind('id', tenant)}"]
+    if schema.owner is not None and owner is not None:
+        column = f"r.{quoted(schema.by_name[schema.owner].column)}"
+        clauses.append(f"{column} = {bind(schema.owner, owner)}")
     for condition in query.where:
         column = f"r.{quoted(schema.by_name[condition.field].column)}"
         if condition.op is Op.IN:

@@ -37,12 +37,13 @@ from holdfast.engines.port import (
     WritePlan,
 )
 from holdfast.engines.postgres import pruning
+from holdfast.engines.postgres._alter import ASIDE
 from holdfast.engines.postgres._ddl import ledger
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
 from holdfast.engines.postgres._migrator import DOWN, Migrator, one_migrator
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
-from holdfast.engines.postgres._refresh import refresh_plans
+from holdfast.engines.postgres._refresh import open_set_aside, refresh_plans
 from holdfast.engines.postgres._statements import (
     Texts,
     rows_json,
@@ -340,6 +341,7 @@ class PostgresEngine:
     async def refresh(self, schemas: Iterable[EntitySchema]) -> list[str]:
         """See the port: generated functions whose body is not the one that this release generates."""
         async with self._as_migrator() as connection:
+            await open_set_aside(connection, self._logins.roles)
             return await refresh_plans(connection, list(schemas), self._logins.roles)
 
     def sql(self, steps: Sequence[Step]) -> list[str]:
@@ -428,8 +430,9 @@ class PostgresEngine:
         async with self._begin(scope, "maintenance", read_only=False) as tx:
             with translated():
                 await tx.connection.execute(_PRUNE)
+                aside = [record["name"] for record in await tx.connection.fetch(_SET_ASIDE)]
                 # The counter first, as everywhere: whoever writes meanwhile waits, and begins again from nothing.
-                for table in ("holdfast.tenant_heads", *tables, *log):
+                for table in ("holdfast.tenant_heads", *tables, *aside, *log):
                     await tx.connection.execute(
                         f"delete from {table} where tenant_id = $1", tenant_id, timeout=_DAY_SECONDS
                     )
@@ -458,6 +461,10 @@ class PostgresEngine:
 
 # A tenant may have more rows than the time of one statement allows; nobody else waits for them.
 _PRUNE = "set local app.flush = 'on'; set local statement_timeout = 0"
+_SET_ASIDE = f"""select format('%I.%I', n.nspname, c.relname) as name from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+ where starts_with(n.nspname, '{ASIDE}') and c.relkind = 'r' order by 1"""
 _RAISE_HORIZON = """update holdfast.tenant_heads set horizon = greatest(horizon, least($2, head))
  where tenant_id = $1 returning horizon"""
 _COLLECT = "delete from holdfast.tombstones where tenant_id = $1 and number <= $2"

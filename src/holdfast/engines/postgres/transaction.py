@@ -73,13 +73,13 @@ class PostgresTransaction:
 
     async def get(self, schema: EntitySchema, row_id: UUID) -> Row | None:
         with translated(schema):
-            record = await self.connection.fetchrow(self._of(schema).get, row_id, *self._tenant(schema))
+            record = await self.connection.fetchrow(self._of(schema).get, row_id, *self._mine(schema))
         return None if record is None else read_row(schema, record)
 
     async def batch_get(self, schema: EntitySchema, row_ids: Sequence[UUID]) -> list[Stored | None]:
         with translated(schema):
             records = await self.connection.fetch(
-                self._of(schema).batch_get, list(row_ids), *self._tenant(schema)
+                self._of(schema).batch_get, list(row_ids), *self._mine(schema)
             )
         salted = schema.journaled
         found = {
@@ -88,7 +88,7 @@ class PostgresTransaction:
         return [found.get(row_id) for row_id in row_ids]
 
     async def query(self, query: Query) -> list[Row]:
-        text, arguments = select(query, self._scope.tenant_id)
+        text, arguments = select(query, self._scope.tenant_id, self._owner)
         with translated(query.schema):
             records = await self.connection.fetch(text, *arguments)
         return [read_row(query.schema, record) for record in records]
@@ -166,8 +166,9 @@ class PostgresTransaction:
 
     async def _statement(self, schema: EntitySchema, verb: str, run: list[RowWrite]) -> None:
         text: str = getattr(self._of(schema), verb)
+        mine = self._tenant(schema) if verb == "insert" else self._mine(schema)
         with translated(schema):
-            status = await self.connection.execute(text, rows_json(run), *self._tenant(schema))
+            status = await self.connection.execute(text, rows_json(run), *mine)
         if int(status.rsplit(" ", 1)[1]) != len(run):
             raise StaleVersion(where=schema.name)
 
@@ -194,6 +195,15 @@ class PostgresTransaction:
 
     def _tenant(self, schema: EntitySchema) -> tuple[UUID, ...]:
         return () if schema.visibility == "realm" else (self._scope.tenant_id,)
+
+    def _mine(self, schema: EntitySchema) -> tuple[UUID | None, ...]:
+        tenant = self._tenant(schema)
+        return tenant if schema.owner is None else (*tenant, self._owner)
+
+    @property
+    def _owner(self) -> UUID | None:
+        """Whose rows are asked for; None stands for everybody's."""
+        return None if self._scope.whole_tenant else self._scope.user_id
 
 
 def _verb(write: RowWrite) -> str:

@@ -24,7 +24,9 @@ Raw = sqlite3.Connection
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How far a table has been gone through. Rows made after the beginning are left out: a default or a trigger fills those."""
+    """How far a table has been gone through. Rows made after the beginning are left out: a default or a trigger fills those.
+    A row is made when the clock of whoever wrote it said so, which may be ahead of ours.
+    """
 
     until: int
     row: tuple[bytes, ...] | None = None
@@ -61,6 +63,11 @@ class Fill:
     def text(self) -> str:
         """What all batches do together."""
         return f"{self._set} where {self._condition}"
+
+    def start(self, raw: Raw, now: int) -> Walk:
+        """The beginning of a walk through all rows that are there."""
+        (last,) = raw.execute(f"select max(created_at) from {self.table}").fetchone()
+        return Walk(now if last is None else max(now, last))
 
     def total(self, raw: Raw) -> int:
         """How many rows there are."""

@@ -17,6 +17,8 @@ from holdfast.model.schema import EntitySchema
 
 Raw = sqlite3.Connection
 _BLANKS = re.compile(r"\s+")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_CHECK = re.compile(rf"{_QUOTED.pattern}|\bcheck \(", re.IGNORECASE)
 _MIGRATE = "run `holdfast migrate up`"
 
 
@@ -171,7 +173,7 @@ def _read(raw: Raw, name: str) -> Table | None:
         [name],
     )
     text = _BLANKS.sub(" ", found[0])
-    deferred = text.lower().count("deferrable initially deferred")
+    deferred = _QUOTED.sub("", text).lower().count("deferrable initially deferred")
     return Table(
         kind=(*kind, deferred),
         columns={column: tuple(rest) for column, *rest in columns},
@@ -203,8 +205,10 @@ def _normal(text: str) -> str:
 
 
 def _checks(text: str) -> Iterator[str]:
-    """What stands behind each `check` of a CREATE TABLE, up to the bracket that closes it."""
-    for found in re.finditer(r"\bcheck \(", text, re.IGNORECASE):
+    """What stands behind each `check` of a CREATE TABLE, up to the bracket that closes it. What is quoted is no check."""
+    for found in _CHECK.finditer(text):
+        if found[0][0] in "'\"":
+            continue
         depth, at, quote = 1, found.end(), ""
         while depth and at < len(text):
             sign = text[at]

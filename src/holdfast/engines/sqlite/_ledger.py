@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from holdfast.engines.port import Applied, Control
+from holdfast.engines.port import Applied, Control, branch_of
 from holdfast.engines.sqlite import _ddl
 from holdfast.engines.sqlite._names import HEADS, LEDGER, SET_ASIDE, STEPS
 from holdfast.engines.sqlite._reshape import columns_of, is_there
@@ -86,11 +86,11 @@ def begin(raw: Raw, key: str, steps: Sequence[Step], control: Control) -> set[in
 
 
 def _refuse_half_taken_back(raw: Raw, key: str) -> None:
-    branch = key.removesuffix(DOWN).rpartition("_")[0]
-    text = f"select revision from {STEPS} where revision glob ? and revision <> ? limit 1"
-    found = raw.execute(text, [f"{branch}_*{DOWN}", key]).fetchone()
-    if found is not None:
-        revision = found[0].removesuffix(DOWN)
+    text = f"select distinct revision from {STEPS} where revision glob ? and revision <> ?"
+    for (found,) in raw.execute(text, [f"*{DOWN}", key]).fetchall():
+        revision = found.removesuffix(DOWN)
+        if branch_of(revision) != branch_of(key.removesuffix(DOWN)):
+            continue
         raise SchemaError(
             "a revision was being taken back, and that was interrupted",
             where=revision,

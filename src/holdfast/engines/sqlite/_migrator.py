@@ -111,7 +111,7 @@ class Migrator:
         def look(raw: Raw) -> tuple[Fill, Walk, int]:
             cursor = _ledger.read_cursor(raw, self.key, place)
             fill = Fill(raw, step)
-            walk = Walk.read(cursor) if cursor else Walk(microseconds(datetime.now(UTC)))
+            walk = Walk.read(cursor) if cursor else fill.start(raw, microseconds(datetime.now(UTC)))
             return fill, walk, fill.total(raw)
 
         fill, walk, total = await self.engine.looked_at(look)

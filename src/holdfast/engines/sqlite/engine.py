@@ -62,8 +62,8 @@ class SqliteEngine:
             {Capability.LARGE_TRANSACTIONS, Capability.INGEST, Capability.STREAM, *durable}
         )
         self.library = Library()
-        self.writer = Writer(writer, lock_timeout)
-        self.readers = Readers(medium.open_reader, pool_size, wait=lock_timeout)
+        self.writer = Writer(writer, medium, lock_timeout)
+        self.readers = Readers(medium, pool_size, wait=lock_timeout)
         self.medium = medium
         self._lock_timeout = lock_timeout
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()

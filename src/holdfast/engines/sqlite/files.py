@@ -83,6 +83,11 @@ class Medium:
             raise
         return raw
 
+    def open_again(self) -> sqlite3.Connection:
+        """Another connection that writes, in the place of the first."""
+        self.demand_same()
+        return self._opened()
+
     def open_reader(self) -> sqlite3.Connection:
         """A connection that writes nothing."""
         self.demand_same()
@@ -114,10 +119,11 @@ class Medium:
             return raw
 
     def hold(self) -> Held | None:
-        """Be the only one who changes the schema, here and in other processes; None while another one is. The system lets go
-        for whoever dies.
+        """Be the only one who changes the schema, here and in other processes, by whatever name they know the file; None while
+        another one is. The system lets go for whoever dies.
         """
-        return _held(self.path.with_name(f"{self.path.name}-migration"))
+        path = self.path.resolve()
+        return _held(path.with_name(f"{path.name}-migration"))
 
     def forget(self) -> None:
         """Remove what is not meant to last."""

@@ -118,12 +118,14 @@ class SqliteReader:
         statement = select_wire(self._engine.library.of(schema), wire, self._scope, selection)
         connection = await self._take()
         try:
-            pieces = await connection.call(lambda raw: Pieces(_begun(raw), statement, wire), schema)
+            pieces = await connection.call(
+                lambda raw: connection.keep(Pieces(_begun(raw), statement, wire)), schema
+            )
             try:
                 while piece := await connection.call(lambda _: pieces.next(), schema):
                     yield piece
             finally:
-                connection.leave(pieces.close)
+                connection.close_cursor(pieces)
         finally:
             self._give(connection)
 

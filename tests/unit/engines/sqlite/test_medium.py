@@ -301,3 +301,28 @@ async def test_a_filter_of_more_values_than_a_statement_holds_is_too_large(
     assert await world.query(world.ann, Board, where=(Condition("position", Op.IN, tuple(range(90))),)) == []
     with pytest.raises(TooLarge):
         await world.query(world.ann, Board, where=(Condition("position", Op.IN, tuple(range(200))),))
+
+
+# -- another file in its place ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["removed", "replaced"])
+async def test_nothing_is_written_into_or_read_from_a_file_that_is_no_longer_there(
+    world: World, engine: SqliteEngine, way: str
+) -> None:
+    (row,) = await world.put(world.ann, Note(title="there"))
+    assert await world.get(world.ann, Note, row["id"]) == row
+    if way == "replaced":
+        other = engine.path.with_name("other.db")
+        other.write_bytes(engine.path.read_bytes())
+        other.replace(engine.path)
+    else:
+        engine.path.unlink()
+    with pytest.raises(Unavailable, match="replaced or removed"):
+        await world.put(world.ann, Note(title="nowhere"))
+    with pytest.raises(Unavailable, match="replaced or removed"):
+        async with engine.begin(world.ann) as tx:
+            await tx.write(Batch([], head=1))
+    with pytest.raises(Unavailable, match="replaced or removed"):
+        await world.get(world.ann, Note, row["id"])
+    assert not engine.writer.connection.raw.in_transaction

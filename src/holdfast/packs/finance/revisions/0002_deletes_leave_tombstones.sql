@@ -7,7 +7,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"account_type":' || (to_json(r."account_type")::text) || ',"institution":' || (coalesce(to_json(r."institution")::text, 'null')) || ',"balance":' || ('"' || r."balance"::text || '"') || ',"currency":' || (to_json(r."currency")::text) || ',"interest_rate":' || (coalesce('"' || r."interest_rate"::text || '"', 'null')) || ',"is_active":' || (r."is_active"::text) || ',"metadata":' || (r."metadata"::text) || ',"synced_at":' || (coalesce('"' || to_char(r."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
-    from "finance"."financial_accounts" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
+    from "finance"."financial_accounts" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid);
 end $plan$;
 create or replace function "finance"."list_financial_accounts_344f140d"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -81,7 +81,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."account_type", cur."institution", cur."balance", cur."currency", cur."interest_rate", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."account_type", cur."institution", cur."balance", cur."currency", cur."interest_rate", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -145,7 +145,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."account_type", cur."institution", cur."balance", cur."currency", cur."interest_rate", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."account_type", r."institution", r."balance", r."currency", r."interest_rate", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."account_type", cur."institution", cur."balance", cur."currency", cur."interest_rate", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_accounts" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -195,7 +195,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"goal_type":' || (to_json(r."goal_type")::text) || ',"target_amount":' || ('"' || r."target_amount"::text || '"') || ',"current_amount":' || ('"' || r."current_amount"::text || '"') || ',"target_date":' || (coalesce('"' || to_char(r."target_date", 'YYYY-MM-DD') || '"', 'null')) || ',"priority":' || (coalesce(r."priority"::text, 'null')) || ',"description":' || (coalesce(to_json(r."description")::text, 'null')) || ',"is_active":' || (r."is_active"::text) || ',"metadata":' || (r."metadata"::text) || ',"synced_at":' || (coalesce('"' || to_char(r."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
-    from "finance"."financial_goals" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
+    from "finance"."financial_goals" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid);
 end $plan$;
 create or replace function "finance"."list_financial_goals_e7ee45eb"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -269,7 +269,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."goal_type", cur."target_amount", cur."current_amount", cur."target_date", cur."priority", cur."description", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."goal_type", cur."target_amount", cur."current_amount", cur."target_date", cur."priority", cur."description", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -333,7 +333,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."goal_type", cur."target_amount", cur."current_amount", cur."target_date", cur."priority", cur."description", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."goal_type", r."target_amount", r."current_amount", r."target_date", r."priority", r."description", r."is_active", r."metadata", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."goal_type", cur."target_amount", cur."current_amount", cur."target_date", cur."priority", cur."description", cur."is_active", cur."metadata", cur."synced_at" from "finance"."financial_goals" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -383,7 +383,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"description":' || (coalesce(to_json(r."description")::text, 'null')) || ',"assumptions":' || (r."assumptions"::text) || ',"projections":' || (r."projections"::text) || ',"is_active":' || (r."is_active"::text) || ',"is_default":' || (r."is_default"::text) || ',"synced_at":' || (coalesce('"' || to_char(r."synced_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')) || '}' into version, body
-    from "finance"."scenarios" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
+    from "finance"."scenarios" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid);
 end $plan$;
 create or replace function "finance"."list_scenarios_3b2bab7c"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -457,7 +457,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."description", cur."assumptions", cur."projections", cur."is_active", cur."is_default", cur."synced_at" from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."description", cur."assumptions", cur."projections", cur."is_active", cur."is_default", cur."synced_at" from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -521,7 +521,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."description", cur."assumptions", cur."projections", cur."is_active", cur."is_default", cur."synced_at" from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."name", r."description", r."assumptions", r."projections", r."is_active", r."is_default", r."synced_at" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."name", cur."description", cur."assumptions", cur."projections", cur."is_active", cur."is_default", cur."synced_at" from "finance"."scenarios" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -571,7 +571,7 @@ language plpgsql stable security invoker set search_path = pg_catalog, pg_temp a
 begin
   perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
   select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"account_id":' || (coalesce('"' || r."account_id"::text || '"', 'null')) || ',"posted":' || ('"' || to_char(r."posted", 'YYYY-MM-DD') || '"') || ',"amount":' || ('"' || r."amount"::text || '"') || ',"currency":' || (to_json(r."currency")::text) || ',"description":' || (coalesce(to_json(r."description")::text, 'null')) || ',"category":' || (coalesce(to_json(r."category")::text, 'null')) || ',"merchant":' || (coalesce(to_json(r."merchant")::text, 'null')) || ',"pending":' || (r."pending"::text) || ',"source":' || (to_json(r."source")::text) || ',"source_id":' || (coalesce(to_json(r."source_id")::text, 'null')) || '}' into version, body
-    from "finance"."transactions" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
+    from "finance"."transactions" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid);
 end $plan$;
 create or replace function "finance"."list_transactions_19d15606"(ctx text, page integer, start uuid, out body text, out following uuid) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -645,7 +645,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."account_id", cur."posted", cur."amount", cur."currency", cur."description", cur."category", cur."merchant", cur."pending", cur."source", cur."source_id" from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."account_id", cur."posted", cur."amount", cur."currency", cur."description", cur."category", cur."merchant", cur."pending", cur."source", cur."source_id" from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
@@ -709,7 +709,7 @@ begin
       perform set_config('app.user_id', who, true);
     end if;
     number := null; version := null; body := null;
-    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."account_id", cur."posted", cur."amount", cur."currency", cur."description", cur."category", cur."merchant", cur."pending", cur."source", cur."source_id" from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid;
+    select r."id", r."version", r."created_at", r."updated_at", r."commit_salt", r."user_id", r."account_id", r."posted", r."amount", r."currency", r."description", r."category", r."merchant", r."pending", r."source", r."source_id" into cur."id", cur."version", cur."created_at", cur."updated_at", cur."commit_salt", cur."user_id", cur."account_id", cur."posted", cur."amount", cur."currency", cur."description", cur."category", cur."merchant", cur."pending", cur."source", cur."source_id" from "finance"."transactions" r where r.tenant_id = t and r.id = (o ->> 'id')::uuid and (who = '*' or r."user_id" = nullif(who, '*')::uuid);
     if not found then
       status := 'missing'; return next; continue;
     end if;
