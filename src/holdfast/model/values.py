@@ -14,7 +14,7 @@ from holdfast.errors import DeclarationError
 
 def check_values(said: Any, *, where: str) -> None:
     """Raises DeclarationError for a value that its policy or marker (a dataclass) does not know."""
-    for name, wanted in _wanted(type(said)).items():
+    for name, wanted in _wanted(cast("Hashable", type(said))).items():
         value = getattr(said, name)
         if not _fits(value, wanted):
             allowed = [_spelled(option) for option in _options(wanted)]
@@ -28,7 +28,7 @@ def check_values(said: Any, *, where: str) -> None:
 
 @cache
 def _wanted(kind: Hashable) -> dict[str, Any]:
-    hints = get_type_hints(kind)
+    hints = get_type_hints(cast("Any", kind))
     return {field.name: hints[field.name] for field in fields(cast("Any", kind))}
 
 
