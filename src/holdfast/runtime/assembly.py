@@ -22,11 +22,10 @@ from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
     IsolationTooWeak,
-    MigrationsPending,
     Unavailable,
 )
 from holdfast.migrations import migrate
-from holdfast.migrations.migrate import Entry, State
+from holdfast.migrations.migrate import Entry
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
 from holdfast.model.job import Job
@@ -46,6 +45,7 @@ from holdfast.runtime.demo import demo_email
 from holdfast.runtime.jobs.known import jobs_of
 from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
+from holdfast.runtime.schema_watch import SchemaWatch, refuse_pending
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
 from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
@@ -78,6 +78,7 @@ class Platform:
     version: str
     development: bool
     """Whether this is a store for trying things out: demo people may live in it."""
+    schema_watch: SchemaWatch
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -99,8 +100,10 @@ class Platform:
 
     async def check_health(self) -> Health:
         """How the parts are, each asked for at most five seconds. Never raises."""
-        database = await check_part("database", self.store.engine.ping)
-        return Health(self.version, datetime.now(UTC), (database,))
+        parts = [await check_part("database", self.store.engine.ping)]
+        if parts[0].ok:
+            parts.append(await check_part("schema", self.schema_watch.check))
+        return Health(self.version, datetime.now(UTC), tuple(parts))
 
     async def health(self) -> dict[str, Any]:
         """The answer of `GET /health`; its `status` is `ok` when all is well."""
@@ -172,7 +175,10 @@ async def open_platform(
         hub = Hub(store, secret=secrets.cursor, epoch=epochs, members=accounts.members_among)
         stack.push_async_callback(store.heads.aclose)
         version = holdfast_version()
-        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, version, development)
+        watch = SchemaWatch(engine, lambda: migrate.revisions_for(engine, everything, catalog))
+        platform = Platform(
+            settings, database, store, accounts, hub, epochs, enabled, version, development, watch
+        )
         if checked:
             refuse_pending(await platform.revisions())
             await _reach_realm(platform)
@@ -333,16 +339,6 @@ class Migrator:
         """The branch of the application's own entities: of the pack that keeps its revisions beside them."""
         own = [pack.name for pack in self.packs if isinstance(pack.revisions, Path)]
         return APPLICATION if APPLICATION in own or not own else own[-1]
-
-
-def refuse_pending(entries: Sequence[Entry]) -> None:
-    """Raises MigrationsPending for a database that is behind the code, SchemaError for one that is ahead of it. Code and
-    database may be a deployment apart: what waits for the old code to go, and what was done before the new code came.
-    """
-    migrate.refuse_strange(entries)
-    pending = [e.id for e in entries if e.state is State.PENDING and e.phase == "pre"]
-    if pending:
-        raise MigrationsPending(where=", ".join(pending))
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from holdfast.errors import (
 )
 from holdfast.model.schema import EntitySchema
 
+RESTART = "Restart with the code that fits the database; `holdfast migrate status` shows how the two stand."
+
 
 class ContextMissing(HoldfastError):
     """A statement reached a tenant's rows without naming the tenant."""
@@ -85,7 +87,7 @@ def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Hold
     if exact is None:
         return HoldfastError(f"the database refused the statement (SQLSTATE {state})", where=where)
     kind, message = exact
-    return kind(message, where=where)
+    return kind(message, where=where, hint=RESTART if state == "42703" else None)
 
 
 def _unique(error: asyncpg.PostgresError, schema: EntitySchema | None) -> HoldfastError:
