@@ -154,11 +154,12 @@ async def open_platform(
         database = await stack.enter_async_context(
             reach_database(settings, make=make, watch=serving, guest=guest, tell=tell)
         )
-        with _told_of(database):
-            if make:
+        if make:
+            with _told_of(database, admin=True):
                 if serving and is_new_file(settings):
                     await _make_file(database, settings)
                 await bring_up(database, everything, catalog, tell)
+        with _told_of(database):
             logins = database.for_serving if serving else database.logins
             engine = await open_engine(database.url, logins=logins, pool_size=settings.pool_size)
         stack.push_async_callback(engine.aclose)
@@ -280,7 +281,7 @@ async def open_migrator(
                 where="DATABASE_ADMIN_URL",
                 hint="Set it to a login that may become the owner of the database.",
             )
-        with _told_of(database):
+        with _told_of(database, admin=True):
             if make:
                 await make_roles(database)
             async with _as_migrator(database) as engine:
@@ -342,12 +343,12 @@ class Migrator:
 
 
 @contextmanager
-def _told_of(database: Database) -> Iterator[None]:
+def _told_of(database: Database, *, admin: bool = False) -> Iterator[None]:
     """Say which database it was that did not answer, and what to look at."""
     try:
         yield
     except Unavailable as error:
-        error.where = error.where or database.name
+        error.where = error.where or database.name(admin=admin)
         error.hint = error.hint or database.hint
         raise
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -58,7 +60,26 @@ def translated(schema: EntitySchema | None = None) -> Iterator[None]:
     except TimeoutError as error:
         raise Busy("the database did not answer in time") from bare(error)
     except (OSError, asyncio.IncompleteReadError) as error:
-        raise Unavailable("the database cannot be reached") from bare(error)
+        raise Unavailable(f"the database cannot be reached{_why(error)}") from bare(error)
+
+
+def _why(error: BaseException) -> str:
+    """The kind of it, in words; the driver's own text may name anything."""
+    if isinstance(error, ConnectionRefusedError):
+        return ": the connection is refused"
+    if isinstance(error, socket.gaierror):
+        return ": the host is unknown"
+    if isinstance(error, ConnectionError | asyncio.IncompleteReadError):
+        return ": the connection was cut"
+    number = error.errno if isinstance(error, OSError) else None
+    if number in {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        return ": timed out" if number == errno.ETIMEDOUT else ": there is no way to the host"
+    # Of several addresses, where the driver counts up what became of each.
+    return (
+        ": the connection is refused"
+        if "Connection refused" in str(error) or "Connect call failed" in str(error)
+        else ""
+    )
 
 
 def bare(error: BaseException) -> BaseException:
@@ -110,6 +131,7 @@ def _with_constraint(error: asyncpg.PostgresError, where: str | None) -> str | N
 
 
 _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
+    "28P01": (Unavailable, "the database refuses the password"),
     "42501": (Forbidden, "the database refuses this to the role or the scope"),
     "22P02": (ContextMissing, "a statement named no tenant"),
     "42704": (ContextMissing, "a statement named no tenant"),
