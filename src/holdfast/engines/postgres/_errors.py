@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from holdfast.engines.postgres._ddl import unique_name
+from holdfast.engines.postgres._ddl import constraint_name, unique_name
 from holdfast.engines.postgres._names import GUARD_STATE
 from holdfast.errors import (
     AlreadyExists,
@@ -103,8 +103,9 @@ def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Hold
     if state == "23505":
         return _unique(error, schema)
     if state in {"23503", "23502", "23514"}:
-        kind: type[HoldfastError] = ReferenceMissing if state == "23503" else InvalidInput
-        return kind(where=_with_constraint(error, where))
+        if state == "23503":
+            return ReferenceMissing(where=_referring_field(error, schema))
+        return InvalidInput(where=_with_constraint(error, where))
     if exact is None:
         return HoldfastError(f"the database refused the statement (SQLSTATE {state})", where=where)
     kind, message = exact
@@ -123,6 +124,20 @@ def _unique(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Holdfa
         if unique_name(schema, rule) == name:
             return Duplicate("another row holds the same " + ", ".join(rule.fields), where=schema.name)
     return Duplicate(where=schema.name)
+
+
+def _referring_field(error: asyncpg.PostgresError, schema: EntitySchema | None) -> str | None:
+    """The field whose reference leads nowhere, by the name of its constraint. A commit knows no schema: then it is the
+    table and the column, by their stable names.
+    """
+    name, table = getattr(error, "constraint_name", None), getattr(error, "table_name", None)
+    for field in schema.referring_fields if schema else ():
+        if schema and name == constraint_name(schema.relation, (field.column,), "fkey"):
+            return f"{schema.name}.{field.name}"
+    if name and table and name.startswith(f"{table[:30]}_") and name.endswith("_fkey"):
+        column = name.removeprefix(f"{table[:30]}_").removesuffix("_fkey")
+        return f"{getattr(error, 'schema_name', None)}.{table}.{column}"
+    return _with_constraint(error, schema.name if schema else None)
 
 
 def _with_constraint(error: asyncpg.PostgresError, where: str | None) -> str | None:
