@@ -109,6 +109,22 @@ def _placeholder(argument: Any) -> str:
 # -- declarations -----------------------------------------------------------------------------------------------------
 
 
+WRITTEN = {
+    "text": ("str", "Annotated[str, MaxLength(200)]"),
+    "choice": ('Literal["open", "done"]',),
+    "boolean": ("bool",),
+    "integer": ("int", "Annotated[int, Field(ge=0, le=10)]"),
+    "float": ("float",),
+    "decimal": ("Annotated[Decimal, Digits(15, 2)]",),
+    "date": ("date",),
+    "instant": ("datetime",),
+    "uuid": ("UUID", 'Annotated[UUID, Ref("books")]'),
+    "json": ("dict[str, JsonValue]", "list[str]", "JsonValue"),
+    "bytes": ("bytes", "Annotated[bytes, MaxLength(1000)]"),
+}
+"""Kind of field → the annotations that it is written with; each may be `… | None`."""
+
+
 def declarations() -> str:
     """Markers, policies, field types and merge rules."""
     parts = [
@@ -116,8 +132,14 @@ def declarations() -> str:
         *(_entry(cls) for cls in _classes(markers, Marker)),
         "## Policies\n\nThey stand in `policies=(…)` on an entity. `Owned` or `Shared` must be there.\n",
         *(_entry(cls) for cls in get_args(policies.Policy)),
-        "## Field types\n\nWhat a field's annotation becomes, and what the type holds.\n",
-        _table(("Kind", ""), [(f"`{_kind(cls)}`", _first(cls)) for cls in get_args(FieldType)]),
+        "## Field types\n\nWhat a field's annotation becomes, and what the type holds. Each may be `… | None`.\n",
+        _table(
+            ("Kind", "Written", ""),
+            [
+                (f"`{_kind(cls)}`", ", ".join(f"`{each}`" for each in WRITTEN[_kind(cls)]), _first(cls))
+                for cls in get_args(FieldType)
+            ],
+        ),
         "## Merge rules\n\nWhat happens to a field that two devices changed, by `Merge(rule)`.\n",
         _table(("Rule", ""), [(f"`{rule}`", said) for rule, said in MERGE_RULES.items()]),
     ]
@@ -142,7 +164,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 def _kind(cls: type) -> str:
-    return str(cls.kind)  # type: ignore[attr-defined]
+    return str(cls.__dataclass_fields__["kind"].default)  # type: ignore[attr-defined]
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
@@ -159,7 +181,7 @@ def error_codes() -> str:
             "yes" if cls.retry else "no",
             " ".join(part for part in (_first(cls), cls.default_hint) if part),
         )
-        for cls in _tree(HoldfastError)
+        for cls in _public(_tree(HoldfastError))
     ]
     return _page(
         "Error codes",
@@ -168,6 +190,16 @@ def error_codes() -> str:
         "`Retry` says whether the same\ncall may succeed later.",
         _table(("Code", "Class", "HTTP", "Retry", ""), rows),
     )
+
+
+def _public(classes: Iterable[type[HoldfastError]]) -> Iterator[type[HoldfastError]]:
+    """Each once, where two engines have one of the same name; those that nobody outside meets by name are left away."""
+    seen: set[tuple[str, str]] = set()
+    for cls in classes:
+        named = (cls.code, cls.__name__)
+        if not cls.__name__.startswith("_") and named not in seen:
+            seen.add(named)
+            yield cls
 
 
 def _import_everything() -> None:

@@ -157,12 +157,23 @@ def __getattr__(name: str) -> Any:
     """The public name, loaded from where it lives."""
     home = _HOME_OF.get(name)
     if home is not None:
-        value = getattr(import_module(home), name)
+        value = getattr(_load(home, name), name)
     elif name == "blocking":
-        value = import_module("holdfast.blocking")
+        value = _load("holdfast.blocking", name)
     elif name == "__version__":
         value = import_module("holdfast.runtime.version").holdfast_version()
     else:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _load(home: str, name: str) -> Any:
+    try:
+        return import_module(home)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "holdfast":
+            raise
+        from holdfast.errors import missing_extra
+
+        raise missing_extra(error.name, "server", where=f"holdfast.{name}") from error

@@ -309,3 +309,12 @@ class RateLimited(Unavailable):
 
     code = "rate_limited"
     status = 429
+
+
+def missing_extra(module: str | None, extra: str, *, where: str) -> ConfigurationError:
+    """The error to raise where a library of another extra is asked for and not installed."""
+    return ConfigurationError(
+        f"{module or 'a library'} is not installed, and this needs it.",
+        where=where,
+        hint=f"pip install 'holdfast[{extra}]'",
+    )

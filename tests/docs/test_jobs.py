@@ -41,6 +41,8 @@ def test_the_commands_and_the_pack_work_in_their_order() -> None:
             first, second = blocks("sh")
             listed = shell(deployment, first)
             (deployment.folder / "chores.py").write_text(pack)
+            (settings,) = blocks("toml")
+            (deployment.folder / "holdfast.toml").write_text(settings)
             counted = shell(deployment, second)
             assert up.end() == 0
     assert "expire-sessions is done after" in listed
@@ -52,3 +54,8 @@ def test_the_commands_and_the_pack_work_in_their_order() -> None:
 def test_every_job_of_the_platform_is_on_the_page() -> None:
     for job in OWN_JOBS:
         assert f"| `{job.name}` |" in PAGE
+
+
+def test_settings_are_edited_and_a_worker_is_started_again() -> None:
+    assert ">> holdfast.toml" not in PAGE
+    assert "A worker knows the jobs that there were when it started." in PAGE

@@ -131,3 +131,21 @@ def test_a_key_providers_library_waits_until_that_provider_is_opened() -> None:
 @pytest.mark.parametrize("name", holdfast.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(holdfast, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("hidden", "statement", "extra"),
+    [
+        ("httpx", "from holdfast.client import Client; Client('http://127.0.0.1:9')", "client"),
+        ("jwt", "import holdfast; holdfast.open_store('memory://')", "server"),
+        ("jwt", "from holdfast import open_platform", "server"),
+        ("jwt", "import holdfast; holdfast.blocking.open_store('memory://').__enter__()", "server"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(hidden: str, statement: str, extra: str) -> None:
+    program = f"import sys; sys.modules[{hidden!r}] = None\n{statement}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "ConfigurationError: [configuration_error]" in last
+    assert f"{hidden} is not installed" in last
+    assert last.endswith(f"Hint: pip install 'holdfast[{extra}]'")

@@ -256,3 +256,16 @@ def test_every_rule_says_what_and_why() -> None:
         assert rule.says.endswith("."), rule.name
         assert len(rule.says) > 60, rule.name
         assert "|" not in rule.says
+
+
+def test_a_holdfast_servers_own_url_does(
+    own_server: str, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = own_server.removesuffix("/api/v1/sync")
+    assert main([root]) == 2
+    assert "does not let this user in" in capsys.readouterr().err
+    arguments = ["--token", deployment.tokens["ada"], "--only", "pull_10"]
+    code, report = run_main(capsys, root, *arguments)
+    assert (code, report["ok"]) == (0, True)
+    assert main([f"{root}/nowhere", *arguments]) == 2
+    assert f"there is no pull at {root}/nowhere/pull" in capsys.readouterr().err

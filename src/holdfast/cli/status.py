@@ -38,7 +38,7 @@ def _print(found: dict[str, Any]) -> None:
         *([("Pool", f"at most {pool['max']} connections")] if pool else []),
         ("Migrations", _migrations(migrations)),
         ("Jobs", _jobs(found["jobs"])),
-        ("Health", found["health"]["status"]),
+        ("Health", _health(found["health"])),
     ]
     print_table(["", ""], rows)
     say()
@@ -74,6 +74,14 @@ def _migrations(found: dict[str, Any]) -> str:
         if pending
         else f"{found['applied']} applied, none pending"
     )
+
+
+def _health(found: dict[str, Any]) -> str:
+    if found["status"] == "ok":
+        return "ok"
+    why = ", ".join(str(found[name]) for name in ("problem", "where") if found.get(name))
+    said = f"failing: {', '.join(found.get('failing', []))}{f' ({why})' if why else ''}"
+    return f"{said}. {found['hint']}" if found.get("hint") else said
 
 
 def _yes(value: bool) -> str:

@@ -51,7 +51,9 @@ def devices(tenant: TenantOption = None, as_json: AsJson = False) -> None:
         print_json(found)
     else:
         headings = ["Tenant", "User", "Device", "Named", "Has", "Given", "Pushed", "Last seen"]
-        print_table(headings, [tuple(device.values()) for device in found])
+        print_table(
+            headings, [tuple({**each, "named": "yes" if each["named"] else "no"}.values()) for each in found]
+        )
 
 
 @app.command("conflicts")

@@ -25,7 +25,7 @@ from holdfast.client.events import read_heads
 from holdfast.client.problems import is_passing, problem_of
 from holdfast.client.tokens import TokenKeeper, Tokens
 from holdfast.client.transport import Headers, Patience, Transport, unreachable
-from holdfast.errors import HoldfastError, InvalidInput, NotAuthenticated, Unavailable
+from holdfast.errors import HoldfastError, InvalidInput, NotAuthenticated, Unavailable, missing_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -62,7 +62,10 @@ class Client:
         if device is not None and not _DEVICE.match(device):
             raise InvalidInput("a device is named in 1 to 64 printable ASCII characters", where="device")
         # Here and not above: where rich is installed, httpx loads it, for a command line of its own.
-        from httpx import AsyncClient
+        try:
+            from httpx import AsyncClient
+        except ModuleNotFoundError as error:
+            raise missing_extra(error.name, "client", where="holdfast.client") from error
 
         self._patience = patience or Patience()
         self._http = AsyncClient(

@@ -67,7 +67,9 @@ def _revision(script: Script) -> Revision:
     if phase not in {"pre", "post"}:
         raise SchemaError('PHASE of a revision file is "pre" or "post"', where=name)
     label = next(iter(script.branch_labels), script.revision.split("_")[0])
-    restored = tuple(restore_step(step) for step in steps)
+    restored = tuple(
+        restore_step(step, where=f"{name}, step {number}") for number, step in enumerate(steps, 1)
+    )
     return Revision(script.revision, label, script.doc, restored, cast("Phase", phase))
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Self, TypeVar, cast, get_type_hints
+from inspect import get_annotations
+from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_type_hints
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,6 +42,7 @@ from holdfast.model.policies import (
 from holdfast.model.schema import MEMBERS, SYSTEM_FIELDS, EntitySchema, FieldSchema, Reference
 from holdfast.model.sealing import check_sealing, sealed_fields
 from holdfast.model.types import FieldType, Plain
+from holdfast.model.values import check_values
 from holdfast.model.walk import field_type, walk
 
 P = TypeVar("P")
@@ -87,12 +89,14 @@ def schema_of(entity: type[Entity], *, pack: str) -> EntitySchema:
         raise DeclarationError(
             "a table's name is lower case, at most 40 of a-z, 0-9 and single _", where=where
         )
+    _check_said(entity)
     realm = _one(entity, Realm) is not None
     _refuse_model_validators(entity)
     fields = _fields(entity, realm=realm)
     schema = _with_policies(entity, pack, tuple(fields.values()))
     _check_policies(entity, schema)
     _check_sealing(entity, schema)
+    _refuse_system_fields(entity)
     return schema
 
 
@@ -112,6 +116,41 @@ def _one(entity: type[Entity], kind: type[P]) -> P | None:
     if len(found) > 1:
         raise DeclarationError(f"{kind.__name__} is said twice", where=entity.__name__)
     return found[0] if found else None
+
+
+def _check_said(entity: type[Entity]) -> None:
+    """Each policy is one, and says what it can mean."""
+    where = entity.__name__
+    if not isinstance(entity.policies, tuple | list):
+        raise DeclarationError(
+            "policies is a tuple, and this is none",
+            where=where,
+            hint="Is a comma missing? policies=(Shared(),)",
+        )
+    for policy in entity.policies:
+        if isinstance(policy, type) and issubclass(policy, get_args(Policy)):
+            name = policy.__name__
+            raise DeclarationError(
+                f"{name} stands without parentheses", where=where, hint=f"policies=({name}(), …)"
+            )
+        if not isinstance(policy, Policy):
+            raise DeclarationError(
+                f"{policy!r} is no policy"[:200],
+                where=where,
+                hint=f"Policies are {', '.join(kind.__name__ for kind in get_args(Policy))}.",
+            )
+        check_values(policy, where=where)
+
+
+def _refuse_system_fields(entity: type[Entity]) -> None:
+    for cls in entity.__mro__[: entity.__mro__.index(Entity)]:
+        for name in SYSTEM_FIELDS:
+            if name in get_annotations(cls):
+                raise DeclarationError(
+                    "this field name is reserved: every entity has one, set by Holdfast",
+                    where=f"{entity.__name__}.{name}",
+                    hint="Choose another name.",
+                )
 
 
 def _refuse_model_validators(entity: type[Entity]) -> None:
@@ -155,6 +194,8 @@ def _field(entity: type[Entity], name: str, annotation: Any, where: str) -> Fiel
     found = walk(annotation, where=where)
     extra = tuple(item for item in info.metadata if item not in found.metadata)
     found.metadata = (*found.metadata, *extra)
+    for marker in found.markers():
+        check_values(marker, where=where)
     markers = {type(marker): marker for marker in found.markers()}
     _check_markers(markers, len(found.markers()), where)
     kind = field_type(found, where=where)

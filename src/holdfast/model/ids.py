@@ -35,7 +35,7 @@ def parse_id(text: str) -> UUID:
     if _DEVICE_ID.match(text):
         raw = base64.b64decode(text)
         return UUID(bytes=raw[:6] + TAG + raw[6:])
-    raise ValueError("not a canonical UUID, nor a device id of 16 letters and digits")
+    raise ValueError("is not a canonical UUID, nor a device id of 16 letters and digits")
 
 
 def device_spelling(row_id: UUID) -> str | None:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from holdfast.errors import DeclarationError
 from holdfast.model.entity import Entity
 from holdfast.model.job import Job
 
@@ -35,3 +36,15 @@ class Pack:
     """Returns, for today's date, rows for the demo person of a development store."""
     revisions: str | Path | None = None
     """The package that holds the pack's revision files; an application names a folder, which need not be there yet."""
+
+    def __post_init__(self) -> None:
+        """Raises DeclarationError for entities that are none."""
+        if not isinstance(self.entities, tuple | list):
+            raise DeclarationError(
+                "entities is a tuple, and this is none",
+                where=f"Pack {self.name!r}",
+                hint="Is a comma missing? entities=(Product,)",
+            )
+        for entity in self.entities:
+            if not (isinstance(entity, type) and issubclass(entity, Entity)):
+                raise DeclarationError(f"{entity!r} is no entity"[:200], where=f"Pack {self.name!r}")

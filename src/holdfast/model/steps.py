@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import orjson
+from pydantic import ValidationError
 
 from holdfast.errors import SchemaError
 from holdfast.model.schema import (
@@ -435,20 +436,56 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def restore_step(plain: Mapping[str, Any]) -> Step:
-    """The step that `describe_step` wrote down. Raises SchemaError for one that this release does not know."""
+def restore_step(plain: Mapping[str, Any], *, where: str = "") -> Step:
+    """The step that `describe_step` wrote down; `where` is its file and number.
+
+    Raises SchemaError for one that this release does not know.
+    """
+    place = f"{where}, " if where else ""
     kind = _KINDS.get(plain.get("step", ""))
     if kind is None:
         raise SchemaError(
-            "a revision asks for a step that this release does not know", where=str(plain.get("step"))[:64]
+            "a revision asks for a step that this release does not know",
+            where=f"{place}{str(plain.get('step'))[:64]}",
         )
+    at = ""
     try:
-        step: Step = kind(**{name: _value(name, item) for name, item in plain.items() if name != "step"})
+        values = {}
+        for name, item in plain.items():
+            if name != "step":
+                at = f".{name}"
+                values[name] = _value(name, item)
+        at = ""
+        step: Step = kind(**values)
     except (TypeError, ValueError) as error:
         raise SchemaError(
-            "a step of a revision cannot be read", where=f"{plain['step']} ({type(error).__name__})"
+            f"a step of a revision cannot be read: {_reason(error)}",
+            where=f"{place}{plain['step']}{at}{_inner(error, plain)}",
         ) from None
     return step
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong; a revision holds declarations, and no data of anybody's."""
+    if isinstance(error, ValidationError):
+        return error.errors(include_url=False, include_input=False)[0]["msg"]
+    return str(error)[:200]
+
+
+def _inner(error: Exception, plain: Mapping[str, Any]) -> str:
+    """Where in a table's or field's description it is: `.fields.title.merge`."""
+    if not isinstance(error, ValidationError):
+        return ""
+    path = ""
+    inside: Any = plain.get("schema")
+    for part in error.errors(include_url=False, include_input=False)[0]["loc"]:
+        try:
+            inside = inside[part]
+        except (TypeError, KeyError, IndexError):
+            inside = None
+        named = inside.get("name") if isinstance(part, int) and isinstance(inside, dict) else None
+        path += f".{named or part}"
+    return path
 
 
 def _value(name: str, item: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, SchemaError
 
 BOUND_SECONDS = 5.0
 
@@ -22,6 +22,9 @@ class PartHealth:
     status: Literal["ok", "failing", "not_configured"]
     seconds: float
     problem: str | None = None
+    where: str | None = None
+    """Where its error stands: revisions, a setting."""
+    hint: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -50,14 +53,22 @@ class Health:
 
     def plain(self) -> dict[str, str | list[str]]:
         """As the API shows it; the parts that fail are named where any does."""
-        failing = [part.name for part in self.parts if not part.ok]
+        failing = [part for part in self.parts if not part.ok]
         answer: dict[str, str | list[str]] = {
             "status": "ok" if self.ok else "failing",
             "timestamp": self.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "database": self.database,
             "version": self.version,
         }
-        return answer if self.ok else {**answer, "failing": failing}
+        if not failing:
+            return answer
+        first = failing[0]
+        told = {"problem": first.problem, "where": first.where, "hint": first.hint}
+        return {
+            **answer,
+            "failing": [part.name for part in failing],
+            **{name: said for name, said in told.items() if said},
+        }
 
 
 async def check_part(
@@ -66,14 +77,16 @@ async def check_part(
     """Ask a part, for at most `seconds`. It never raises: an answer that fails is an answer."""
     began = time.monotonic()
     problem: str | None = None
+    where = hint = None
     try:
         async with asyncio.timeout(seconds):
             await ask()
     except TimeoutError:
         problem = "timeout"
     except HoldfastError as error:
-        problem = error.code
+        problem, hint = error.code, error.hint
+        where = error.where if isinstance(error, SchemaError) else None  # who asks may be anybody
     except Exception as error:  # noqa: BLE001
         problem = type(error).__name__
     status: Literal["ok", "failing"] = "ok" if problem is None else "failing"
-    return PartHealth(name, status, time.monotonic() - began, problem)
+    return PartHealth(name, status, time.monotonic() - began, problem, where, hint)

@@ -1,104 +1,205 @@
-"""A row of any declared entity, for trying things out: every required field filled with the plainest value of its type."""
+"""A row of any declared entity, for trying things out: every required field filled with a plain value that the entity's own
+rules take, and the rows that it must refer to made before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
 
 from holdfast.errors import InvalidInput
 from holdfast.model.catalog import Catalog
 from holdfast.model.entity import Entity
 from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema
-from holdfast.model.types import ChoiceType, IntegerType
+from holdfast.model.types import ChoiceType, DecimalType, IntegerType
+from holdfast.runtime.checking import NotChecked
+from holdfast.runtime.packs import JOBS, REALM, SYNC
 
-_PLAIN: dict[str, Any] = {
-    "text": "holdfast verify",
-    "boolean": False,
-    "float": 0.0,
-    "decimal": Decimal(0),
-    "date": date(2000, 1, 1),
-    "instant": datetime(2000, 1, 1, tzinfo=UTC),
-    "uuid": UUID(int=1),
-    "bytes": b"",
-    "json": {},
-}
-_OTHER: dict[str, Any] = {"text": "holdfast verified", "boolean": True, "decimal": Decimal(1), "float": 1.0}
+_DAYS = 3_650
+_MANY = 1_000_000
+_TRIES = 12
+_START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def sample_entity(catalog: Catalog, *, visibility: str, synced: bool = False) -> EntitySchema | None:
-    """An entity of this visibility whose rows stand alone and have a field to change; None where there is none.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A row, what it refers to, and a field to change with what to change it to; None where it has none."""
 
-    With `synced`, one that devices hold.
+    schema: EntitySchema
+    parents: tuple[Entity, ...]
+    """In the order in which they are put."""
+    row: Entity
+    change: tuple[str, Any] | None
+
+    @property
+    def rows(self) -> tuple[Entity, ...]:
+        """All of them, in the order in which they are put."""
+        return (*self.parents, self.row)
+
+
+def tried(
+    catalog: Catalog, member: UUID, *, visibility: tuple[str, ...] = ("owned", "shared"), synced: bool = False
+) -> tuple[list[Sample], dict[str, str]]:
+    """A sample of each of the enabled packs' entities of these visibilities, and of those that cannot be tried the reason, by name.
+
+    `member` is who stands where a member must. With `synced`, only what devices hold.
     """
+    samples: list[Sample] = []
+    reasons: dict[str, str] = {}
     for schema in catalog:
-        usable = schema.journaled and schema.visibility == visibility and not _needs_others(schema)
-        if (
-            usable
-            and (schema.synced or not synced)
-            and changeable(schema) is not None
-            and _try(catalog, schema)
-        ):
-            return schema
-    return None
+        if schema.pack in {REALM, SYNC, JOBS}:
+            continue  # the platform's own, which say nothing of the application's
+        if not schema.journaled or schema.visibility not in visibility or (synced and not schema.synced):
+            continue
+        try:
+            samples.append(sample(catalog, schema, member))
+        except NotChecked as reason:
+            reasons[schema.name] = str(reason)
+    return samples, reasons
 
 
-def sample_row(catalog: Catalog, schema: EntitySchema, member: UUID) -> Entity:
-    """A new row. `member` is who stands where a member must."""
-    values = {
-        field.name: member if _is_member(field) else _value(field)
-        for field in schema.fields
-        if field.required
-    }
-    return catalog.entity(schema)(**values)
+def sample(catalog: Catalog, schema: EntitySchema, member: UUID) -> Sample:
+    """A new row and what it needs. Raises NotChecked, with the reason, where there is none."""
+    parents: list[Entity] = []
+    row = _row(catalog, schema, member, parents)
+    return Sample(schema, tuple(parents), row, _change(schema, row))
 
 
-def changeable(schema: EntitySchema) -> tuple[str, Any] | None:
-    """A field that may be changed without regard to others, and what to change it to."""
-    special = set(_names(schema))
+def _row(catalog: Catalog, schema: EntitySchema, member: UUID, parents: list[Entity]) -> Entity:
+    given: dict[str, Any] = {}
     for field in schema.fields:
-        if field.type.kind in _OTHER and not (field.server_set or field.reference or field.name in special):
-            return field.name, _shortened(field, _OTHER[field.type.kind])
+        if field.required and field.reference is not None:
+            given[field.name] = (
+                member
+                if field.reference.table == MEMBERS
+                else _parent(catalog, schema, field, member, parents)
+            )
+    open_fields = [field for field in schema.fields if field.required and field.reference is None]
+    untried = {field.name: _values(field, fresh=field.name in _keyed(schema)) for field in open_fields}
+    values = {name: next(each) for name, each in untried.items()}
+    for _ in range(_TRIES):
+        try:
+            return catalog.entity(schema)(**given, **values)
+        except ValidationError as refused:
+            names = {str(error["loc"][0]) for error in refused.errors(include_input=False) if error["loc"]}
+            if not names or not names <= untried.keys():
+                break
+            for name in names:
+                try:
+                    values[name] = next(untried[name])
+                except StopIteration:
+                    raise NotChecked(f"its own rules take no plain value for {name}") from None
+        except (ValueError, InvalidInput):
+            break
+    raise NotChecked("its own rules take no plain row")
+
+
+def _parent(
+    catalog: Catalog, schema: EntitySchema, field: FieldSchema, member: UUID, parents: list[Entity]
+) -> UUID:
+    assert field.reference is not None  # noqa: S101 (the caller has looked)
+    target = catalog.logged(field.reference.table)
+    if target.name == schema.name:
+        raise NotChecked(f"each row needs another one before it, by {field.name}")
+    if target.visibility == "realm" or not target.journaled:
+        raise NotChecked(f"{field.name} refers to {target.name}, whose rows people do not write")
+    try:
+        row = _row(catalog, target, member, parents)
+    except NotChecked as reason:
+        raise NotChecked(f"{field.name} refers to {target.name}, and of that: {reason}") from None
+    parents.append(row)
+    return row.id
+
+
+def _change(schema: EntitySchema, row: Entity) -> tuple[str, Any] | None:
+    """A field to change, rather one that stands in no unique rule, and a value that the entity's own rules take."""
+    keyed = _keyed(schema)
+    for field in sorted(schema.fields, key=lambda field: field.name in keyed):
+        if field.server_set or field.reference is not None:
+            continue
+        present = getattr(row, field.name)
+        for value in _values(field, fresh=True, other=True):
+            if value != present and _takes(row, field.name, value):
+                return field.name, value
     return None
 
 
-def _needs_others(schema: EntitySchema) -> bool:
-    return any(f.required and f.reference and f.reference.table != MEMBERS for f in schema.fields)
-
-
-def _try(catalog: Catalog, schema: EntitySchema) -> bool:
-    """Whether the entity's own rules take the sample."""
+def _takes(row: Entity, name: str, value: Any) -> bool:
     try:
-        sample_row(catalog, schema, UUID(int=1))
+        setattr(row.model_copy(), name, value)
     except (ValueError, InvalidInput):
         return False
     return True
 
 
-def _is_member(field: FieldSchema) -> bool:
-    return field.reference is not None and field.reference.table == MEMBERS
+def _keyed(schema: EntitySchema) -> set[str]:
+    """The fields in unique rules."""
+    return {name for rule in schema.uniques for name in (*rule.fields, *filter(None, (rule.when,)))}
 
 
-def _value(field: FieldSchema) -> Any:
-    match field.type:
-        case ChoiceType():
-            return field.type.values[0]
-        case IntegerType():
-            return max(field.type.minimum, min(0, field.type.maximum))
-        case _:
-            return _shortened(field, _PLAIN[field.type.kind])
+def _values(field: FieldSchema, *, fresh: bool, other: bool = False) -> Iterator[Any]:
+    """Plain values of a field's type, the plainest first. `fresh` ones are hardly made twice, `other` ones not empty."""
+    for value in _of_kind(field, fresh=fresh, other=other):
+        try:
+            yield field.type.normalise(value)
+        except ValueError:
+            continue
 
 
-def _shortened(field: FieldSchema, value: Any) -> Any:
-    longest = getattr(field.type, "max_length", None)
-    return value[:longest] if isinstance(value, str) and longest else value
+def _of_kind(field: FieldSchema, *, fresh: bool, other: bool) -> Iterator[Any]:
+    token, number = secrets.token_hex(4), secrets.randbelow(_MANY) if fresh else 0
+    match field.type.kind:
+        case "text":
+            yield from _texts(token, getattr(field.type, "max_length", None))
+        case "choice":
+            assert isinstance(field.type, ChoiceType)  # noqa: S101
+            yield from field.type.values
+        case "boolean":
+            yield from (False, True)
+        case "integer":
+            assert isinstance(field.type, IntegerType)  # noqa: S101
+            low, high = field.type.minimum, field.type.maximum
+            yield from (
+                number,
+                max(low, min(0, high)),
+                1,
+                low + number % max(1, high - low + 1),
+                10,
+                low,
+                high,
+            )
+        case "float":
+            yield from (float(number), 0.0, 1.0, 0.5)
+        case "decimal":
+            assert isinstance(field.type, DecimalType)  # noqa: S101
+            digits = min(field.type.precision, 6)
+            yield from (Decimal(number % 10**digits).scaleb(-field.type.scale), Decimal(0), Decimal(1))
+        case "date":
+            day = _START.date() + timedelta(days=number % _DAYS)
+            yield from (day, date(2000, 1, 2), date(2100, 1, 1))
+        case "instant":
+            yield from (_START + timedelta(seconds=number), _START + timedelta(days=36_525))
+        case "uuid":
+            yield uuid4()
+        case "bytes":
+            yield from (b"" if not other else token.encode(), token.encode(), token[:1].encode())
+        case "json":
+            filled = ({"holdfast": token}, [token], [number], token, number)
+            yield from filled if other else ({}, [], *filled)
 
 
-def _names(schema: EntitySchema) -> Iterable[str]:
-    """Fields in unique rules."""
-    for rule in schema.uniques:
-        yield from rule.fields
-        if rule.when:
-            yield rule.when
+def _texts(token: str, longest: int | None) -> Iterator[str]:
+    whole = f"holdfast verify {token}"
+    yield whole if longest is None or len(whole) <= longest else token[:longest]
+    yield token
+    yield f"{token}@example.com"
+    yield f"https://example.com/{token}"
+    yield str(int(token, 16)).zfill(10)[: longest or 10]
+    yield token.upper()[:2]

@@ -22,11 +22,10 @@ from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
     IsolationTooWeak,
-    MigrationsPending,
     Unavailable,
 )
 from holdfast.migrations import migrate
-from holdfast.migrations.migrate import Entry, State
+from holdfast.migrations.migrate import Entry
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
 from holdfast.model.job import Job
@@ -46,6 +45,7 @@ from holdfast.runtime.demo import demo_email
 from holdfast.runtime.jobs.known import jobs_of
 from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 from holdfast.runtime.people import scope_of
+from holdfast.runtime.schema_watch import SchemaWatch, refuse_pending
 from holdfast.runtime.secrets import Secrets, load_secrets, passing_secrets
 from holdfast.runtime.settings import Settings, load_settings
 from holdfast.runtime.version import holdfast_version
@@ -78,6 +78,7 @@ class Platform:
     version: str
     development: bool
     """Whether this is a store for trying things out: demo people may live in it."""
+    schema_watch: SchemaWatch
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -99,8 +100,10 @@ class Platform:
 
     async def check_health(self) -> Health:
         """How the parts are, each asked for at most five seconds. Never raises."""
-        database = await check_part("database", self.store.engine.ping)
-        return Health(self.version, datetime.now(UTC), (database,))
+        parts = [await check_part("database", self.store.engine.ping)]
+        if parts[0].ok:
+            parts.append(await check_part("schema", self.schema_watch.check))
+        return Health(self.version, datetime.now(UTC), tuple(parts))
 
     async def health(self) -> dict[str, Any]:
         """The answer of `GET /health`; its `status` is `ok` when all is well."""
@@ -151,11 +154,12 @@ async def open_platform(
         database = await stack.enter_async_context(
             reach_database(settings, make=make, watch=serving, guest=guest, tell=tell)
         )
-        with _told_of(database):
-            if make:
+        if make:
+            with _told_of(database, admin=True):
                 if serving and is_new_file(settings):
                     await _make_file(database, settings)
                 await bring_up(database, everything, catalog, tell)
+        with _told_of(database):
             logins = database.for_serving if serving else database.logins
             engine = await open_engine(database.url, logins=logins, pool_size=settings.pool_size)
         stack.push_async_callback(engine.aclose)
@@ -172,7 +176,10 @@ async def open_platform(
         hub = Hub(store, secret=secrets.cursor, epoch=epochs, members=accounts.members_among)
         stack.push_async_callback(store.heads.aclose)
         version = holdfast_version()
-        platform = Platform(settings, database, store, accounts, hub, epochs, enabled, version, development)
+        watch = SchemaWatch(engine, lambda: migrate.revisions_for(engine, everything, catalog))
+        platform = Platform(
+            settings, database, store, accounts, hub, epochs, enabled, version, development, watch
+        )
         if checked:
             refuse_pending(await platform.revisions())
             await _reach_realm(platform)
@@ -274,7 +281,7 @@ async def open_migrator(
                 where="DATABASE_ADMIN_URL",
                 hint="Set it to a login that may become the owner of the database.",
             )
-        with _told_of(database):
+        with _told_of(database, admin=True):
             if make:
                 await make_roles(database)
             async with _as_migrator(database) as engine:
@@ -335,23 +342,13 @@ class Migrator:
         return APPLICATION if APPLICATION in own or not own else own[-1]
 
 
-def refuse_pending(entries: Sequence[Entry]) -> None:
-    """Raises MigrationsPending for a database that is behind the code, SchemaError for one that is ahead of it. Code and
-    database may be a deployment apart: what waits for the old code to go, and what was done before the new code came.
-    """
-    migrate.refuse_strange(entries)
-    pending = [e.id for e in entries if e.state is State.PENDING and e.phase == "pre"]
-    if pending:
-        raise MigrationsPending(where=", ".join(pending))
-
-
 @contextmanager
-def _told_of(database: Database) -> Iterator[None]:
+def _told_of(database: Database, *, admin: bool = False) -> Iterator[None]:
     """Say which database it was that did not answer, and what to look at."""
     try:
         yield
     except Unavailable as error:
-        error.where = error.where or database.name
+        error.where = error.where or database.name(admin=admin)
         error.hint = error.hint or database.hint
         raise
 

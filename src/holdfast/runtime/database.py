@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.engines.postgres.provision import Logins
 
 EMBEDDED_DATABASE = "holdfast"
+_PORT = re.compile(r":\d+\Z")
 Tell = Callable[[str], None]
 
 
@@ -54,12 +56,26 @@ class Database:
     def __repr__(self) -> str:
         return f"Database(engine={self.engine!r}, embedded={self.embedded})"
 
-    @property
-    def name(self) -> str:
-        """What to call it in a message."""
+    def name(self, *, admin: bool = False) -> str:
+        """What to call it in a message: the setting that leads to it, and the host and port that this names. `admin` says that
+        it was the administrator's login that was tried, where there are two.
+        """
         if self.embedded:
             return "the embedded database"
-        return "DATABASE_URL or DATABASE_ADMIN_URL" if self.engine == "postgresql" else "DATABASE_URL"
+        if self.engine != "postgresql":
+            return "DATABASE_URL"
+        setting, url = self._tried(admin=admin)
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        return f"{setting}, {host if _PORT.search(host) else f'{host}:5432'}" if host else setting
+
+    def _tried(self, *, admin: bool) -> tuple[str, str]:
+        given = [
+            each
+            for each in (("DATABASE_URL", self.runtime_url), ("DATABASE_ADMIN_URL", self.admin_url))
+            if each[1]
+        ]
+        setting, url = given[-1 if admin else 0] if given else ("DATABASE_URL", self.url)
+        return setting, url or ""
 
     @property
     def hint(self) -> str:
@@ -68,7 +84,10 @@ class Database:
             return "`holdfast up` sets its logins again."
         if self.engine == "sqlite":
             return "Is the file where it was, and may this user write to it and to its folder?"
-        return "Is it running, and do host, port, user and password hold?"
+        said = "Is it running, and do host, port, user and password hold?"
+        if any(urlsplit(url).netloc.count("@") > 1 for url in (self.runtime_url, self.admin_url) if url):
+            said += " An @ within a user's name or password is written %40 in a URL."
+        return said
 
     @property
     def for_serving(self) -> Logins | None:

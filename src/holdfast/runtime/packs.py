@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import walk_tb
 
 from holdfast.errors import ConfigurationError, DeclarationError
 from holdfast.model.catalog import Catalog
@@ -21,6 +22,9 @@ GROUP = "holdfast.packs"
 REALM = "realm"
 SYNC = "sync"
 JOBS = "jobs"
+_OF_CODE = (NameError, TypeError, AttributeError, ImportError)
+_OURS = Path(__file__).parents[1]
+_PYTHON = Path(importlib.__file__).parents[1]
 
 
 def load_packs(names: Iterable[str]) -> tuple[Pack, ...]:
@@ -76,7 +80,7 @@ def _load(name: str, installed: Mapping[str, EntryPoint]) -> object:
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"The pack does not load: {type(error).__name__}{_about(error)}.",
+            f"The pack does not load: {_told(error)}.",
             where=f"HOLDFAST_PACKS, {name}",
             hint="Import it in a Python shell to see the whole of it.",
         ) from error
@@ -90,6 +94,40 @@ def _from_module(name: str) -> object:
     if here not in sys.path:
         sys.path.insert(0, here)
     return getattr(importlib.import_module(module), attribute)
+
+
+def _told(error: Exception) -> str:
+    """`entities.py:12: NameError: name 'Sharedd' is not defined`: the application's file and line, and what is wrong there.
+
+    The text is shown of errors that speak of code; others may hold anything.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_shown(error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    about = f": {error}" if isinstance(error, _OF_CODE) else ""
+    at = [
+        f"{_shown(frame.f_code.co_filename)}:{line}: "
+        for frame, line in walk_tb(error.__traceback__)
+        if _is_the_applications(frame.f_code.co_filename)
+    ]
+    if at:
+        return f"{at[-1]}{type(error).__name__}{about}"
+    return f"{type(error).__name__}{_about(error)}"
+
+
+def _is_the_applications(file: str) -> bool:
+    path = Path(file)
+    return (
+        path.is_absolute()
+        and not path.is_relative_to(_OURS)
+        and "site-packages" not in path.parts
+        and (not path.is_relative_to(_PYTHON))
+    )
+
+
+def _shown(file: str) -> str:
+    """Relative to the working directory where it is below it."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
 
 
 def _about(error: Exception) -> str:

@@ -10,6 +10,7 @@ from holdfast.errors import Forbidden, HoldfastError
 from holdfast.migrations.migrate import State
 from holdfast.runtime.assembly import Platform
 from holdfast.runtime.jobs.telling import read_jobs
+from holdfast.runtime.packs import JOBS, REALM, SYNC
 from holdfast.runtime.serving import find_served
 from holdfast.tenancy.isolation import Isolation
 from holdfast.tenancy.scope import Scope
@@ -87,6 +88,7 @@ async def _findings(platform: Platform) -> tuple[str, ...]:
 
 
 def _tables(platform: Platform, findings: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The packs' own, then the platform's."""
     return [
         {
             "name": schema.name,
@@ -95,7 +97,7 @@ def _tables(platform: Platform, findings: tuple[str, ...]) -> list[dict[str, Any
             "synced": schema.synced,
             "state": "; ".join(_about(schema.name, findings)) or "as declared",
         }
-        for schema in platform.catalog
+        for schema in sorted(platform.catalog, key=lambda schema: schema.pack in {REALM, SYNC, JOBS})
     ]
 
 

@@ -171,3 +171,11 @@ def test_without_a_store_a_command_says_how_to_get_one(
         assert result.stderr.startswith("[not_found] There is no store here yet.")
         assert "`holdfast up` makes one" in result.stderr
     assert not (home / "home").exists()
+
+
+def test_status_shows_the_applications_tables_first(run: Run) -> None:
+    packs = [
+        table["name"].partition(".")[0] for table in json.loads(run("status", "--json").stdout)["tables"]
+    ]
+    assert packs[0] == "finance"
+    assert "finance" not in packs[packs.index("realm") :]

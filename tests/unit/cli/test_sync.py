@@ -37,3 +37,16 @@ def test_what_cannot_be_done_says_why(run: Run, arguments: tuple[str, ...], code
     done = run(*arguments)
     assert done.exit_code == 1
     assert done.stderr.startswith(f"[{code}]")
+
+
+def test_whether_a_device_is_named_is_told_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = {"tenant": "t", "user": "u", "device": "d", "named": True, "seen": 1, "issued": 1, "pushed": 1}
+
+    async def devices(*_: object) -> list[dict[str, object]]:
+        return [{**device, "last_seen": "now"}, {**device, "named": False, "last_seen": "now"}]
+
+    monkeypatch.setattr("holdfast.runtime.syncing.list_devices", devices)
+    said = run("sync", "devices").stdout
+    assert " yes " in said
+    assert " no " in said
+    assert "True" not in said

@@ -79,3 +79,8 @@ def test_no_other_spelling_is_read(text: str) -> None:
     with pytest.raises(ValueError, match="not a canonical UUID") as caught:
         parse_id(text)
     assert not text.strip() or text not in str(caught.value)
+
+
+def test_the_reason_is_a_sentence_behind_a_fields_name() -> None:
+    with pytest.raises(ValueError, match=r"^is not a canonical UUID"):
+        parse_id("x")

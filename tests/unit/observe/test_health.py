@@ -52,6 +52,7 @@ def test_the_answer_names_what_fails() -> None:
         "database": "unreachable",
         "version": "1.0",
         "failing": ["database"],
+        "problem": "timeout",
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
 
-from holdfast.engines.postgres._ddl import unique_name
+from holdfast.engines.postgres._ddl import constraint_name, unique_name
 from holdfast.engines.postgres._names import GUARD_STATE
 from holdfast.errors import (
     AlreadyExists,
@@ -26,6 +28,8 @@ from holdfast.errors import (
     Unavailable,
 )
 from holdfast.model.schema import EntitySchema
+
+RESTART = "Restart with the code that fits the database; `holdfast migrate status` shows how the two stand."
 
 
 class ContextMissing(HoldfastError):
@@ -56,7 +60,26 @@ def translated(schema: EntitySchema | None = None) -> Iterator[None]:
     except TimeoutError as error:
         raise Busy("the database did not answer in time") from bare(error)
     except (OSError, asyncio.IncompleteReadError) as error:
-        raise Unavailable("the database cannot be reached") from bare(error)
+        raise Unavailable(f"the database cannot be reached{_why(error)}") from bare(error)
+
+
+def _why(error: BaseException) -> str:
+    """The kind of it, in words; the driver's own text may name anything."""
+    if isinstance(error, ConnectionRefusedError):
+        return ": the connection is refused"
+    if isinstance(error, socket.gaierror):
+        return ": the host is unknown"
+    if isinstance(error, ConnectionError | asyncio.IncompleteReadError):
+        return ": the connection was cut"
+    number = error.errno if isinstance(error, OSError) else None
+    if number in {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        return ": timed out" if number == errno.ETIMEDOUT else ": there is no way to the host"
+    # Of several addresses, where the driver counts up what became of each.
+    return (
+        ": the connection is refused"
+        if "Connection refused" in str(error) or "Connect call failed" in str(error)
+        else ""
+    )
 
 
 def bare(error: BaseException) -> BaseException:
@@ -80,13 +103,14 @@ def translate(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Hold
     if state == "23505":
         return _unique(error, schema)
     if state in {"23503", "23502", "23514"}:
-        kind: type[HoldfastError] = ReferenceMissing if state == "23503" else InvalidInput
-        return kind(where=_with_constraint(error, where))
+        if state == "23503":
+            return ReferenceMissing(where=_referring_field(error, schema))
+        return InvalidInput(where=_with_constraint(error, where))
     if exact is None:
         return HoldfastError(f"the database refused the statement (SQLSTATE {state})", where=where)
     kind, message = exact
-    if state == "53100":
-        return Unavailable(message, where=where, hint=_ROOM)
+    if state in _HINTS:
+        return kind(message, where=where, hint=_HINTS[state])
     return kind(message, where=where)
 
 
@@ -104,13 +128,31 @@ def _unique(error: asyncpg.PostgresError, schema: EntitySchema | None) -> Holdfa
     return Duplicate(where=schema.name)
 
 
+def _referring_field(error: asyncpg.PostgresError, schema: EntitySchema | None) -> str | None:
+    """The field whose reference leads nowhere, by the name of its constraint. A commit knows no schema: then it is the
+    table and the column, by their stable names.
+    """
+    name, table = getattr(error, "constraint_name", None), getattr(error, "table_name", None)
+    for field in schema.referring_fields if schema else ():
+        if schema and name == constraint_name(schema.relation, (field.column,), "fkey"):
+            return f"{schema.name}.{field.name}"
+    if name and table and name.startswith(f"{table[:30]}_") and name.endswith("_fkey"):
+        column = name.removeprefix(f"{table[:30]}_").removesuffix("_fkey")
+        return f"{getattr(error, 'schema_name', None)}.{table}.{column}"
+    return _with_constraint(error, schema.name if schema else None)
+
+
 def _with_constraint(error: asyncpg.PostgresError, where: str | None) -> str | None:
     name = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
     return f"{where}: {name}" if where and name else where or name
 
 
-_ROOM = "Make room on the database's disk. What was committed is there; nothing of this was kept."
+_HINTS = {
+    "42703": RESTART,
+    "53100": "Make room on the database's disk. What was committed is there; nothing of this was kept.",
+}
 _BY_STATE: dict[str, tuple[type[HoldfastError], str]] = {
+    "28P01": (Unavailable, "the database refuses the password"),
     "42501": (Forbidden, "the database refuses this to the role or the scope"),
     "22P02": (ContextMissing, "a statement named no tenant"),
     "42704": (ContextMissing, "a statement named no tenant"),

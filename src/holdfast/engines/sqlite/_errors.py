@@ -132,13 +132,16 @@ def _unique(message: str, schema: EntitySchema | None) -> HoldfastError:
     return Duplicate("another row holds the same " + ", ".join(fields), where=schema.name)
 
 
+_RESTART = "Restart with the code that fits the file; `holdfast migrate status` shows how the two stand."
+
+
 def _statement(message: str, where: str | None) -> HoldfastError:
     """An error in a statement: the file is not as the statement thinks, since statements are ours."""
     if message.startswith("no such table: "):
         table = message.removeprefix("no such table: ").removeprefix("main.")
         return MigrationsPending("the file lacks a table of this version", where=where or entity_of(table))
     if "no such column" in message or "has no column" in message:
-        return SchemaError("the file's table has other columns", where=where)
+        return SchemaError("the file's table has other columns", where=where, hint=_RESTART)
     if message.startswith("too many SQL variables"):
         return TooLarge("the filter names too many values", where=where)
     return HoldfastError("the database refused the statement (SQLITE_ERROR)", where=where)

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from holdfast.testing.sync.kit import Bench, Result, Rule, Target, Unreachable, reach, run_rules
+from holdfast.testing.sync.kit import Bench, NoPull, Result, Rule, Target, Unreachable, reach, run_rules
 from holdfast.testing.sync.rules import RULES
 
 _MARKS: Final = {"passed": "✓", "failed": "✗", "not checked": "–"}
 _WIDE: Final = 100_000
 """What is read by a program is not wrapped."""
+_HOLDFAST: Final = "/api/v1/sync"
 _TABLE: Final = "financial_accounts"
 _ROW: Final[dict[str, Any]] = {
     "name": "Everyday",
@@ -42,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         chosen = _chosen(options.only)
-        bench = Bench(_target(options))
-        reach(bench)
+        bench = _reached(options)
     except (BadUsage, Unreachable) as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return 2
@@ -59,12 +59,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
+def _reached(options: argparse.Namespace) -> Bench:
+    """The server, at the URL or, where that is the root of a Holdfast server, at its sync."""
+    bench = Bench(_target(options))
+    try:
+        reach(bench)
+    except NoPull as missing:
+        if options.pull or options.push:
+            raise
+        bench = Bench(_target(options, below=_HOLDFAST))
+        try:
+            reach(bench)
+        except NoPull:
+            raise missing from None
+    return bench
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m holdfast.testing.sync",
         description="Which rules of WatermelonDB's sync protocol a server keeps.",
     )
-    parser.add_argument("url", nargs="?", metavar="URL", help="the root: URL/pull and URL/push")
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help="the root: URL/pull and URL/push, or that of a Holdfast server"
+    )
     parser.add_argument("--pull", metavar="URL", help="where to pull from")
     parser.add_argument("--push", metavar="URL", help="where to push to")
     parser.add_argument("--token", help="the bearer token of the user")
@@ -95,10 +113,11 @@ def _chosen(only: str | None) -> list[Rule]:
     return [rule for rule in RULES if rule.name.lower() in wanted]
 
 
-def _target(options: argparse.Namespace) -> Target:
+def _target(options: argparse.Namespace, *, below: str = "") -> Target:
     root = (options.url or "").rstrip("/")
     if not root and not (options.pull and options.push):
         raise BadUsage("give the URL, or --pull and --push")
+    root += below
     row = _row(options)
     headers = _headers(options.header, options.token)
     second = None

@@ -38,6 +38,10 @@ class Unreachable(Exception):
     """There is no server to speak with."""
 
 
+class NoPull(Unreachable):
+    """There is a server, and no pull where it was looked for."""
+
+
 def expect(holds: object, message: str) -> None:
     """Raise Failed where it does not hold."""
     if not holds:
@@ -437,4 +441,7 @@ def reach(bench: Bench) -> None:
     if reply.status in (401, 403):
         raise Unreachable(f"the server does not let this user in ({reply.status}): --token or --header")
     if reply.status in (404, 405):
-        raise Unreachable(f"there is no pull at {bench.target.pull} ({reply.status}): --pull and --push")
+        raise NoPull(
+            f"there is no pull at {bench.target.pull} ({reply.status}): give the root of sync, for a Holdfast server "
+            "URL/api/v1/sync, or --pull and --push"
+        )

@@ -24,7 +24,7 @@ a user of its own, since it pulls all that the user may see many times.
 
 | Option | |
 |---|---|
-| `URL` | The root: the kit pulls from `URL/pull` and pushes to `URL/push`. |
+| `URL` | The root: the kit pulls from `URL/pull` and pushes to `URL/push`; a Holdfast server's own URL does as well. |
 | `--pull`, `--push` | The two addresses, where they are others, or one and the same. |
 | `--token`, `--header "Name: value"` | Who asks; `--header` may be repeated. |
 | `--second-token` | Another user, who may not see the first one's rows. |
