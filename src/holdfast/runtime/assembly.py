@@ -100,7 +100,17 @@ class Platform:
     async def check_health(self) -> Health:
         """How the parts are, each asked for at most five seconds. Never raises."""
         database = await check_part("database", self.store.engine.ping)
-        return Health(self.version, datetime.now(UTC), (database,))
+        if not database.ok:
+            return Health(self.version, datetime.now(UTC), (database,))
+        return Health(
+            self.version, datetime.now(UTC), (database, await check_part("schema", self._check_whole))
+        )
+
+    async def _check_whole(self) -> None:
+        """Raises MigrationsPending for a schema that a migration has left half-way."""
+        found = await migrate.interrupted(self.store.engine)
+        if found:
+            raise MigrationsPending(where=", ".join(found))
 
     async def health(self) -> dict[str, Any]:
         """The answer of `GET /health`; its `status` is `ok` when all is well."""
@@ -108,7 +118,7 @@ class Platform:
 
     async def revisions(self) -> list[Entry]:
         """Each revision of the enabled packs, and how it stands in the database."""
-        return migrate.status(self.known_revisions(), await self.store.engine.history())
+        return await migrate.read_status(self.store.engine, self.known_revisions())
 
     def undeclared(self) -> list[str]:
         """What the revisions and the declarations say differently; empty when they add up."""
@@ -340,7 +350,8 @@ def refuse_pending(entries: Sequence[Entry]) -> None:
     database may be a deployment apart: what waits for the old code to go, and what was done before the new code came.
     """
     migrate.refuse_strange(entries)
-    pending = [e.id for e in entries if e.state is State.PENDING and e.phase == "pre"]
+    behind = {State.PENDING, State.HALF_APPLIED, State.HALF_BACK}
+    pending = [e.id for e in entries if e.state in behind and e.phase == "pre"]
     if pending:
         raise MigrationsPending(where=", ".join(pending))
 
