@@ -275,7 +275,11 @@ def _going(
     chain = [revision for revision in revisions if revision.branch == branch and revision.id in applied]
     names = [revision.id for revision in chain]
     if not chain or (to is not None and to not in names):
-        raise NotFound("there is no such revision to take back", where=to or branch)
+        raise NotFound(
+            "there is no such revision to take back",
+            where=(to or branch)[:100],
+            hint=f"`holdfast migrate status` lists them: a name such as {names[-1]}." if names else None,
+        )
     first = len(chain) - 1 if to is None else names.index(to)
     return chain[first:][::-1]
 
@@ -285,7 +289,7 @@ def _before(revisions: Sequence[Revision], revision: Revision) -> dict[str, Enti
     return _sum(revisions[: revisions.index(revision)])
 
 
-def refuse_strange(entries: Iterable[Entry]) -> None:
+def refuse_strange(entries: Sequence[Entry]) -> None:
     """Raises SchemaError for a store whose ledger this code cannot continue."""
     unknown = [entry.id for entry in entries if entry.state is State.UNKNOWN]
     edited = [entry.id for entry in entries if entry.state is State.EDITED]
@@ -295,8 +299,21 @@ def refuse_strange(entries: Iterable[Entry]) -> None:
         raise SchemaError(
             "a revision was changed after it was applied",
             where=", ".join(edited),
-            hint="Take the change back, and write a new revision for it.",
+            hint=how_to_mend(entries),
         )
+
+
+def how_to_mend(entries: Sequence[Entry]) -> str:
+    """What to do about revisions that were edited."""
+    text = "Put the file back as it was applied; `holdfast migrate make` then writes a new revision for the change."
+    applied = {State.APPLIED, State.EDITED, State.HALF_BACK}
+    for branch in sorted({entry.branch for entry in entries if entry.state is State.EDITED}):
+        if all(e.state is State.EDITED for e in entries if e.branch == branch and e.state in applied):
+            return (
+                f"{text} Where it was never edited, another application with a pack called {branch} lives in this "
+                "database: give each its own."
+            )
+    return text
 
 
 def _ahead(names: Sequence[str]) -> SchemaError:

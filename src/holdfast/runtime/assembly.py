@@ -21,8 +21,10 @@ from holdfast.engines.port import Capability, Control, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
+    HoldfastError,
     IsolationTooWeak,
     MigrationsPending,
+    SchemaError,
     Unavailable,
 )
 from holdfast.migrations import migrate
@@ -155,7 +157,7 @@ async def open_platform(
     everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
     if make:
-        _refuse_undeclared(settings, everything, catalog)
+        await _refuse_undeclared(settings, everything, catalog)
     jobs_of(enabled)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
@@ -252,10 +254,29 @@ async def _as_migrator(database: Database) -> AsyncIterator[Engine]:
         await engine.aclose()
 
 
-def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
-    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes."""
-    if settings.engine != "memory":
-        migrate.check_declared(migrate.revisions_of(packs, catalog), catalog)
+async def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
+    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes. An applied revision
+    that was edited is told first, as it may be why.
+    """
+    if settings.engine == "memory":
+        return
+    revisions = migrate.revisions_of(packs, catalog)
+    try:
+        migrate.check_declared(revisions, catalog)
+    except SchemaError:
+        migrate.refuse_strange(await _standing(settings, revisions))
+        raise
+
+
+async def _standing(settings: Settings, revisions: Sequence[Revision]) -> list[Entry]:
+    """How the revisions stand, where there is a database to ask; it is not made for that."""
+    if is_new_file(settings):
+        return []
+    try:
+        async with reach_database(settings, make=False) as database, _as_migrator(database) as engine:
+            return await migrate.read_status(engine, revisions)
+    except HoldfastError:
+        return []
 
 
 async def _make_file(database: Database, settings: Settings) -> None:
@@ -276,7 +297,7 @@ async def open_migrator(
     packs = (*own_packs(), *load_packs(settings.packs))
     catalog = catalog_of(packs)
     if make:
-        _refuse_undeclared(settings, packs, catalog)
+        await _refuse_undeclared(settings, packs, catalog)
     async with reach_database(settings, make=make, tell=tell) as database:
         if not database.may_change:
             raise ConfigurationError(

@@ -107,12 +107,19 @@ class Migrator:
                 if not all(n in done for n in range(place, until)):
                     await self._make(steps, place, until)
             elif place not in done:
-                self.control.tell(f"{self.key}, step {place + 1} of {len(steps)}: {steps[place].title}")
+                self._tell(steps, place)
                 await self._note(_STARTED, place, checksum(steps), self.control.release, self.control.phase)
                 for act in acts_of(steps[place], self.roles):
                     await self._act(act, place)
                 await self._note(_FINISHED, place)
             place = until
+
+    def _tell(self, steps: Sequence[Step], place: int) -> None:
+        """Which step it is, of those that are told."""
+        told = [at for at, step in enumerate(steps) if not _is_making(step)]
+        self.control.tell(
+            f"{self.key.removesuffix(DOWN)}, step {told.index(place) + 1} of {len(told)}: {steps[place].title}"
+        )
 
     # -- the ledger ---------------------------------------------------------------------------------------------------
 
