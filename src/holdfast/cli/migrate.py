@@ -51,7 +51,7 @@ def make(
     from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 
     packs = (*own_packs(), *load_packs(load_settings().packs))
-    written = make_revisions(packs, catalog_of(packs), pack=_chosen(packs, pack), message=message)
+    written = make_revisions(packs, catalog_of(packs), pack=_chosen(packs, pack), message=message, note=note)
     for path in written:
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         say(f"Wrote {shown} and {shown.with_suffix('.sql').name}.")

@@ -158,6 +158,19 @@ def test_the_second_file_says_what_applies_it(three: Application) -> None:
     assert "`holdfast migrate up --pre` stops before it" in told
 
 
+def test_a_field_that_may_be_another_under_a_new_name_is_mentioned(application: Application) -> None:
+    application.declare("stars: int = 1", text="body")
+    told = " ".join(application.ok("make", "-m", "body").split())
+    assert 'If body of app.notes is text under another name, declare it with Was("text")' in told
+    assert "stars" not in told.partition("If ")[2]
+
+
+def test_a_required_field_that_may_be_another_is_refused_with_a_hint(application: Application) -> None:
+    application.declare(title="headline")
+    told = application.fails("make", "-m", "headline")
+    assert 'If it is title under another name: Was("title").' in told
+
+
 def test_the_only_pack_of_ones_own_is_taken_whatever_its_name(application: Application) -> None:
     application.file("0001").unlink()
     application.declare(name="memo")
