@@ -33,6 +33,7 @@ Yes = Annotated[
         "--yes", help="Do not ask (without a terminal nothing asks), and set tables aside that hold rows."
     ),
 ]
+Functions = Annotated[bool, typer.Option("--functions", help="With the SQL of the generated functions.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL instead of running it.")]
 
 
@@ -86,6 +87,7 @@ def up(
         typer.Option("--pre", help="Only what the old code can live with: before deploying the new code."),
     ] = False,
     dry_run: DryRun = False,
+    functions: Functions = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -99,7 +101,7 @@ def up(
                 if not dry_run:
                     return await migrator.up(control=_control(steps, force=yes), pre_only=pre)
                 steps.done()
-                return await migrator.sql(pre_only=pre)
+                return await migrator.sql(pre_only=pre, functions=functions)
 
     done = run(work())
     if dry_run:
@@ -196,6 +198,7 @@ def _what_differs(entries: Sequence[Entry]) -> str:
 @app.command("sql")
 def sql(
     revision: Annotated[str | None, typer.Argument(help="Without it, all of the application's.")] = None,
+    functions: Functions = False,
 ) -> None:
     """Print the SQL of a revision, and of taking it back. Needs no database."""
     from holdfast.migrations.files import sql_file
@@ -214,7 +217,7 @@ def sql(
         )
     for each in wanted:
         before = replay(s for r in revisions[: revisions.index(each)] for s in r.steps)
-        say(f"-- {each.id}: {each.message}\n{sql_file(each, before)}")
+        say(f"-- {each.id}: {each.message}\n{sql_file(each, before, functions=functions)}")
 
 
 @app.command("verify")

@@ -330,8 +330,8 @@ class Migrator:
         migrate.check_declared(revisions, self.catalog)
         return await migrate.pending(self.engine, revisions, pre_only=pre_only)
 
-    async def sql(self, *, pre_only: bool = False) -> list[str]:
-        """What `up` would run, for people to read: a text for each revision."""
+    async def sql(self, *, pre_only: bool = False, functions: bool = False) -> list[str]:
+        """What `up` would run, for people to read: a text for each revision; generated functions only where asked for."""
         from holdfast.engines.postgres.review import review_sql
 
         texts: list[str] = []
@@ -341,7 +341,7 @@ class Migrator:
                 lines = cast("SqliteEngine", self.engine).sql(revision.steps, before=before)
                 text = "\n".join(line if line.startswith("--") else f"{line};" for line in lines)
             else:
-                text = review_sql(revision.steps)
+                text = review_sql(revision.steps, functions=functions)
             texts.append(f"-- {revision.id}: {revision.message}\n{text}")
             before += revision.steps
         return texts

@@ -158,6 +158,20 @@ def test_the_second_file_says_what_applies_it(three: Application) -> None:
     assert "`holdfast migrate up --pre` stops before it" in told
 
 
+def test_the_sql_shows_the_schema_first_and_counts_the_functions(application: Application) -> None:
+    file = application.file("0001").with_suffix(".sql").read_text()
+    schema, _, functions = file.partition("-- GENERATED FUNCTIONS: 5\n")
+    assert "create table" in schema
+    assert "create or replace function" not in schema
+    assert "-- TO TAKE IT BACK" in schema
+    assert functions.count("create or replace function") == 5
+    shown = application.ok("sql")
+    assert "create table" in shown
+    assert "-- and 5 generated functions (--functions shows them)" in shown
+    assert "create or replace function" not in shown
+    assert application.ok("sql", "--functions").count("create or replace function") == 5
+
+
 def test_a_field_that_may_be_another_under_a_new_name_is_mentioned(application: Application) -> None:
     application.declare("stars: int = 1", text="body")
     told = " ".join(application.ok("make", "-m", "body").split())
