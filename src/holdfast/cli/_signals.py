@@ -35,6 +35,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While the block waits for a person, and no loop can hear of signals, each of them ends it at once."""
+    before = {number: signal.signal(number, _interrupt) for number in _STOP}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Stopping:
     """What happens when someone asks this process to end. Until `by` says how, its main task is cancelled."""
 

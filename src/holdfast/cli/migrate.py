@@ -11,6 +11,7 @@ import typer
 
 from holdfast.cli._output import Progress, note, print_json, print_table, progress, say
 from holdfast.cli._running import run, with_platform
+from holdfast.cli._signals import interruptible
 from holdfast.cli.settings import AsJson
 from holdfast.errors import ConfigurationError, NotFound
 from holdfast.runtime.settings import load_settings
@@ -19,34 +20,39 @@ if TYPE_CHECKING:
     from holdfast.engines.port import Applied, Control, Inspection
     from holdfast.migrations.migrate import Entry
     from holdfast.migrations.revision import Revision
+    from holdfast.model.pack import Pack
     from holdfast.runtime.assembly import Platform
 
 app = typer.Typer(
     help="Change the schema: write revisions, apply them, take them back.", no_args_is_help=True
 )
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, and set tables aside that hold rows.")]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", help="Do not ask (without a terminal nothing asks), and set tables aside that hold rows."
+    ),
+]
+Functions = Annotated[bool, typer.Option("--functions", help="With the SQL of the generated functions.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL instead of running it.")]
 
 
 @app.command("make")
 def make(
     message: Annotated[str, typer.Option("-m", "--message", help="What changes, in a few words.")],
-    pack: Annotated[str, typer.Option("--pack", help="For a pack under development.")] = "app",
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            "--pack", help="The pack, where several are yours; otherwise app, or the only one of your own."
+        ),
+    ] = None,
 ) -> None:
     """Write the next revision from what is declared: its steps, and the SQL for review. Needs no database."""
     from holdfast.migrations.make import make_revisions
     from holdfast.runtime.packs import catalog_of, load_packs, own_packs
 
     packs = (*own_packs(), *load_packs(load_settings().packs))
-    chosen = next((each for each in packs if each.name == pack), None)
-    if chosen is None:
-        raise ConfigurationError(
-            f"There is no pack {pack[:64]} among the enabled ones.",
-            where="HOLDFAST_PACKS",
-            hint='In holdfast.toml: packs = ["entities:PACK"], where PACK = Pack(name="app", …).',
-        )
-    written = make_revisions(packs, catalog_of(packs), pack=chosen, message=message)
+    written = make_revisions(packs, catalog_of(packs), pack=_chosen(packs, pack), message=message, note=note)
     for path in written:
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         say(f"Wrote {shown} and {shown.with_suffix('.sql').name}.")
@@ -54,8 +60,24 @@ def make(
         say("Nothing has changed.")
     if len(written) > 1:
         note(
-            "The second one waits until no code from before the change runs: `holdfast migrate up --pre` leaves it."
+            "The second one is for when no code from before the change runs any more. A plain `holdfast migrate up` applies it "
+            "at once; `holdfast migrate up --pre` stops before it."
         )
+
+
+def _chosen(packs: Sequence[Pack], name: str | None) -> Pack:
+    """The pack of this name; without one `app`, or the only one that keeps its revisions beside its code."""
+    own = [each for each in packs if isinstance(each.revisions, Path)]
+    wanted = name or ("app" if len(own) != 1 else own[0].name)
+    found = next((each for each in packs if each.name == wanted), None)
+    if found is not None:
+        return found
+    hint = 'In holdfast.toml: packs = ["entities:PACK"], where PACK = Pack(name="app", …).'
+    if own:
+        hint = f"Name one of your own: {' or '.join(f'--pack {each.name}' for each in own)}."
+    raise ConfigurationError(
+        f"There is no pack {wanted[:64]} among the enabled ones.", where="HOLDFAST_PACKS", hint=hint
+    )
 
 
 @app.command("up")
@@ -65,6 +87,7 @@ def up(
         typer.Option("--pre", help="Only what the old code can live with: before deploying the new code."),
     ] = False,
     dry_run: DryRun = False,
+    functions: Functions = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,7 +101,7 @@ def up(
                 if not dry_run:
                     return await migrator.up(control=_control(steps, force=yes), pre_only=pre)
                 steps.done()
-                return await migrator.sql(pre_only=pre)
+                return await migrator.sql(pre_only=pre, functions=functions)
 
     done = run(work())
     if dry_run:
@@ -120,7 +143,8 @@ def _approve(*, asked: bool) -> Any:
     def approve(going: Sequence[Revision]) -> None:
         if asked and sys.stdin.isatty():
             names = ", ".join(revision.id for revision in going)
-            typer.confirm(f"Take {names} back?", abort=True, err=True)
+            with interruptible():
+                typer.confirm(f"Take {names} back?", abort=True, err=True)
 
     return approve
 
@@ -150,13 +174,31 @@ def status(as_json: AsJson = False) -> None:
             [(e.id, e.branch, e.phase, e.state, e.message) for e in entries],
         )
     if any(entry.state is not State.APPLIED for entry in entries):
-        note("The database and the code differ: see `holdfast migrate up`.")
+        note(f"The database and the code differ: {_what_differs(entries)}")
         raise typer.Exit(1)
+
+
+def _what_differs(entries: Sequence[Entry]) -> str:
+    """What is to be done about it, the gravest first."""
+    from holdfast.migrations.migrate import State, how_to_mend
+
+    of = {state: ", ".join(e.id for e in entries if e.state is state) for state in State}
+    if of[State.EDITED]:
+        return f"{of[State.EDITED]} was edited after it was applied. {how_to_mend(entries)}"
+    if of[State.UNKNOWN]:
+        return f"{of[State.UNKNOWN]} is not in this code. Run the newer code, or enable its pack."
+    if of[State.HALF_BACK]:
+        name = of[State.HALF_BACK]
+        return f"{name} is half taken back. `holdfast migrate down {name}` goes on, `holdfast migrate up` brings it back."
+    if of[State.HALF_APPLIED]:
+        return f"{of[State.HALF_APPLIED]} is half applied. `holdfast migrate up` goes on."
+    return "see `holdfast migrate up`."
 
 
 @app.command("sql")
 def sql(
     revision: Annotated[str | None, typer.Argument(help="Without it, all of the application's.")] = None,
+    functions: Functions = False,
 ) -> None:
     """Print the SQL of a revision, and of taking it back. Needs no database."""
     from holdfast.migrations.files import sql_file
@@ -175,7 +217,7 @@ def sql(
         )
     for each in wanted:
         before = replay(s for r in revisions[: revisions.index(each)] for s in r.steps)
-        say(f"-- {each.id}: {each.message}\n{sql_file(each, before)}")
+        say(f"-- {each.id}: {each.message}\n{sql_file(each, before, functions=functions)}")
 
 
 @app.command("verify")

@@ -36,11 +36,24 @@ def new(
             where=", ".join(there) or str(folder),
             hint="Name a folder that does not exist yet.",
         )
+    try:
+        _write(folder)
+    except OSError as error:
+        raise InvalidInput(
+            f"The folder cannot be made: {error.strerror or type(error).__name__}.",
+            where=str(folder)[:200],
+            hint="Name a folder where you may write.",
+        ) from error
+    here = folder.resolve() == Path.cwd()
+    say(f"Made the project {'here' if here else f'in {folder}'}. Then:\n")
+    if not here:
+        say(f"  cd {shlex.quote(str(folder))}")
+    say('  holdfast migrate make -m "first tables"')
+    say("  holdfast up")
+
+
+def _write(folder: Path) -> None:
     (folder / "migrations").mkdir(parents=True)
     for name, source in _FILES.items():
         text = files("holdfast.cli").joinpath("project", source).read_text(encoding="utf-8")
         (folder / name).write_text(text.replace("{name}", folder.resolve().name), encoding="utf-8")
-    say(f"Made {folder}. Then:\n")
-    say(f"  cd {shlex.quote(str(folder))}")
-    say('  holdfast migrate make -m "first tables"')
-    say("  holdfast up")

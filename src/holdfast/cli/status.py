@@ -68,7 +68,9 @@ def _jobs(found: dict[str, Any] | None) -> str:
 
 
 def _migrations(found: dict[str, Any]) -> str:
-    pending = found["pending"]
+    pending, half = found["pending"], found["half"]
+    if half:
+        return f"half applied or half taken back: {', '.join(half)}; see `holdfast migrate status`"
     return (
         f"{len(pending)} pending: {', '.join(pending)}"
         if pending

@@ -24,7 +24,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
 from uuid import UUID
 
 from holdfast.changes.change import Change, OldValue, Operation, Tombstone
@@ -444,6 +444,40 @@ class Applied:
     by: str = ""
     release: str = ""
     phase: Phase = "pre"
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A revision that is half applied, or half taken back: which of the steps there are done, and how many were begun."""
+
+    revision: str
+    back: bool
+    done: frozenset[int]
+    begun: int
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """An engine that tells what stands in the way of steps before it carries out the first of them."""
+
+    async def foresee(self, steps: Sequence[Step], *, control: Control = CALM) -> None:
+        """Raises SchemaError where rows stand in the way, as far as that can be seen now. Changes nothing."""
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """An engine whose schema change may stop half-way, and is gone on with, or abandoned."""
+
+    async def under_way(self) -> list[UnderWay]:
+        """What is half applied or half taken back."""
+
+    async def is_migrating(self) -> bool:
+        """Whether somebody changes the schema at this moment."""
+
+    async def abandon(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, left: int, control: Control = CALM
+    ) -> None:
+        """What is half taken back becomes half applied: the first `left` of its steps stand, and `apply` does the others."""
 
 
 R = TypeVar("R")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from pprint import pformat
 
-from holdfast.engines.postgres.review import review_sql
+from holdfast.engines.postgres.review import functions_sql, schema_sql
 from holdfast.errors import SchemaError
 from holdfast.migrations.revision import Revision
 from holdfast.model.steps import Schemas, describe_step, undo
@@ -56,16 +56,18 @@ def write_revision(
     return path
 
 
-def sql_file(revision: Revision, before: Schemas) -> str:
-    """The SQL of a revision, and of taking it back, or why that cannot be."""
-    return f"{review_sql(revision.steps)}\n\n-- TO TAKE IT BACK\n{_back(revision, before)}"
-
-
-def _back(revision: Revision, before: Schemas) -> str:
+def sql_file(revision: Revision, before: Schemas, *, functions: bool = True) -> str:
+    """The SQL of a revision, and of taking it back, or why that cannot be; behind both the generated functions."""
+    there = schema_sql(revision.steps)
+    made = functions_sql(revision.steps, shown=functions)
     try:
-        return review_sql(undo(revision.steps, before))
+        back = undo(revision.steps, before)
     except SchemaError as error:
-        return f"-- {error.message} ({error.where}).\n"
+        return f"{there}\n\n-- TO TAKE IT BACK\n-- {error.message} ({error.where}).\n{made}"
+    returned = functions_sql(back, shown=functions, why=", TO TAKE IT BACK")
+    if not functions:
+        return f"{there}{made}\n\n-- TO TAKE IT BACK\n{schema_sql(back)}{returned}"
+    return f"{there}\n\n-- TO TAKE IT BACK\n{schema_sql(back)}{made}{returned}"
 
 
 def _slug(message: str) -> str:

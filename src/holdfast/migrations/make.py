@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast.errors import ConfigurationError
@@ -12,12 +12,20 @@ from holdfast.migrations.migrate import revisions_of
 from holdfast.migrations.revision import Revision
 from holdfast.model.catalog import Catalog
 from holdfast.model.pack import Pack
-from holdfast.model.planning import plan
+from holdfast.model.planning import likely_renames, plan
 from holdfast.model.steps import Phase, Step, replay
 
 
-def make_revisions(packs: Sequence[Pack], catalog: Catalog, *, pack: Pack, message: str) -> list[Path]:
+def make_revisions(
+    packs: Sequence[Pack],
+    catalog: Catalog,
+    *,
+    pack: Pack,
+    message: str,
+    note: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
     """Write the revision that brings `pack` to its declaration, and one for what comes after the old code; returns the files.
+    `note` is told what may have been meant otherwise.
 
     Raises DeclarationError, NotSupported for what cannot be planned; then nothing is written.
     """
@@ -33,6 +41,10 @@ def make_revisions(packs: Sequence[Pack], catalog: Catalog, *, pack: Pack, messa
         (schema for schema in before.values() if schema.pack == pack.name),
         (schema for schema in catalog if schema.pack == pack.name),
     )
+    for table, old, new in likely_renames((*made.pre, *made.post)):
+        note(
+            f'If {new} of {table} is {old} under another name, declare it with Was("{old}") and write this again.'
+        )
     chain = [revision.id for revision in revisions if revision.branch == pack.name]
     others = _heads(revisions, without=pack.name)
     written: list[Path] = []

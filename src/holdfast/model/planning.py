@@ -166,7 +166,10 @@ class _Change:
             raise DeclarationError(
                 "a new field must say what the rows that stand hold in it",
                 where=self._where(each),
-                hint="Give it a default, or let it be None; once every row has a value it can be required.",
+                hint="Give it a default, or let it be None; once every row has a value it can be required."
+                + "".join(
+                    f' If it is {c} under another name: Was("{c}").' for c in _gone(each, before, after)
+                ),
             )
         self.pre.append(AddField(self.table, each))
 
@@ -256,11 +259,29 @@ class _Change:
             (self.post if new else self.pre).append(ChangeOwner(self.table, old, new))
 
 
+def likely_renames(steps: Iterable[Step]) -> list[tuple[str, str, str]]:
+    """Table, column that goes, and field of the same kind that comes: what may be one field under two names."""
+    steps = list(steps)
+    gone = [(s.table, s.field) for s in steps if isinstance(s, DropField)]
+    return [
+        (each.table, old.column, each.field.name)
+        for each in steps
+        if isinstance(each, AddField) and each.field.source is None
+        for table, old in gone
+        if table == each.table and old.type.kind == each.field.type.kind
+    ]
+
+
 def _rules(schema: EntitySchema) -> list[UniqueRule]:
     return [
         (schema.columns(rule.fields), schema.by_name[rule.when].column if rule.when else None)
         for rule in schema.uniques
     ]
+
+
+def _gone(new: FieldSchema, before: dict[str, FieldSchema], after: dict[str, FieldSchema]) -> list[str]:
+    """Fields of the same kind that are declared no longer."""
+    return [c for c, old in before.items() if c not in after and old.type.kind == new.type.kind]
 
 
 def _target(each: FieldSchema | None) -> str | None:

@@ -581,6 +581,17 @@ def _inverse(step: Step, before: Schemas) -> tuple[Step, ...]:
             return ()
 
 
+def left_standing(steps: Sequence[Step], before: Schemas, begun: int) -> int:
+    """How many of `steps` stand untouched when, of those that take them back, the first `begun` were begun."""
+    left = len(steps)
+    for step in reversed(steps):
+        if begun <= 0:
+            break
+        begun -= len(_inverse(step, before))
+        left -= 1
+    return left
+
+
 def optional(field: FieldSchema) -> FieldSchema:
     """The field, allowed to be absent."""
     return replace(field, nullable=True)

@@ -21,7 +21,9 @@ from holdfast.engines.port import Capability, Control, Engine
 from holdfast.engines.registry import open_engine
 from holdfast.errors import (
     ConfigurationError,
+    HoldfastError,
     IsolationTooWeak,
+    SchemaError,
     Unavailable,
 )
 from holdfast.migrations import migrate
@@ -111,7 +113,7 @@ class Platform:
 
     async def revisions(self) -> list[Entry]:
         """Each revision of the enabled packs, and how it stands in the database."""
-        return migrate.status(self.known_revisions(), await self.store.engine.history())
+        return await migrate.read_status(self.store.engine, self.known_revisions())
 
     def undeclared(self) -> list[str]:
         """What the revisions and the declarations say differently; empty when they add up."""
@@ -148,7 +150,7 @@ async def open_platform(
     everything = (*own_packs(), *enabled)
     catalog = catalog_of(everything)
     if make:
-        _refuse_undeclared(settings, everything, catalog)
+        await _refuse_undeclared(settings, everything, catalog)
     jobs_of(enabled)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
@@ -249,10 +251,29 @@ async def _as_migrator(database: Database) -> AsyncIterator[Engine]:
         await engine.aclose()
 
 
-def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
-    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes."""
-    if settings.engine != "memory":
-        migrate.check_declared(migrate.revisions_of(packs, catalog), catalog)
+async def _refuse_undeclared(settings: Settings, packs: Sequence[Pack], catalog: Catalog) -> None:
+    """Before a database is made or changed: raises SchemaError for a declaration that no revision makes. An applied revision
+    that was edited is told first, as it may be why.
+    """
+    if settings.engine == "memory":
+        return
+    revisions = migrate.revisions_of(packs, catalog)
+    try:
+        migrate.check_declared(revisions, catalog)
+    except SchemaError:
+        migrate.refuse_strange(await _standing(settings, revisions))
+        raise
+
+
+async def _standing(settings: Settings, revisions: Sequence[Revision]) -> list[Entry]:
+    """How the revisions stand, where there is a database to ask; it is not made for that."""
+    if is_new_file(settings):
+        return []
+    try:
+        async with reach_database(settings, make=False) as database, _as_migrator(database) as engine:
+            return await migrate.read_status(engine, revisions)
+    except HoldfastError:
+        return []
 
 
 async def _make_file(database: Database, settings: Settings) -> None:
@@ -273,7 +294,7 @@ async def open_migrator(
     packs = (*own_packs(), *load_packs(settings.packs))
     catalog = catalog_of(packs)
     if make:
-        _refuse_undeclared(settings, packs, catalog)
+        await _refuse_undeclared(settings, packs, catalog)
     async with reach_database(settings, make=make, tell=tell) as database:
         if not database.may_change:
             raise ConfigurationError(
@@ -306,8 +327,8 @@ class Migrator:
         migrate.check_declared(revisions, self.catalog)
         return await migrate.pending(self.engine, revisions, pre_only=pre_only)
 
-    async def sql(self, *, pre_only: bool = False) -> list[str]:
-        """What `up` would run, for people to read: a text for each revision."""
+    async def sql(self, *, pre_only: bool = False, functions: bool = False) -> list[str]:
+        """What `up` would run, for people to read: a text for each revision; generated functions only where asked for."""
         from holdfast.engines.postgres.review import review_sql
 
         texts: list[str] = []
@@ -317,7 +338,7 @@ class Migrator:
                 lines = cast("SqliteEngine", self.engine).sql(revision.steps, before=before)
                 text = "\n".join(line if line.startswith("--") else f"{line};" for line in lines)
             else:
-                text = review_sql(revision.steps)
+                text = review_sql(revision.steps, functions=functions)
             texts.append(f"-- {revision.id}: {revision.message}\n{text}")
             before += revision.steps
         return texts

@@ -38,6 +38,9 @@ class SchemaWatch:
             self._known = await asyncio.to_thread(self._revisions)
         try:
             refuse_pending(migrate.status(self._known, await self._engine.history()))
+            half = await migrate.interrupted(self._engine)
+            if half:
+                raise MigrationsPending(where=", ".join(half))
         except SchemaError as error:
             return error
         return None
@@ -48,6 +51,7 @@ def refuse_pending(entries: Sequence[Entry]) -> None:
     database may be a deployment apart: what waits for the old code to go, and what was done before the new code came.
     """
     migrate.refuse_strange(entries)
-    pending = [e.id for e in entries if e.state is State.PENDING and e.phase == "pre"]
+    behind = {State.PENDING, State.HALF_APPLIED, State.HALF_BACK}
+    pending = [e.id for e in entries if e.state in behind and e.phase == "pre"]
     if pending:
         raise MigrationsPending(where=", ".join(pending))

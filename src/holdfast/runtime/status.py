@@ -37,7 +37,8 @@ async def read_status(platform: Platform) -> dict[str, Any]:
     isolation = platform.store.engine.isolation
     findings = await _findings(platform)
     revisions = await platform.revisions()
-    pending = [entry.id for entry in revisions if entry.state is State.PENDING]
+    half = [entry.id for entry in revisions if entry.state in {State.HALF_APPLIED, State.HALF_BACK}]
+    pending = [entry.id for entry in revisions if entry.state is State.PENDING or entry.id in half]
     return {
         "versions": {"holdfast": platform.version, "python": python.python_version()},
         "server": _server(platform),
@@ -47,6 +48,7 @@ async def read_status(platform: Platform) -> dict[str, Any]:
         "migrations": {
             "applied": sum(entry.state is State.APPLIED for entry in revisions),
             "pending": pending,
+            "half": half,
             "strange": [e.id for e in revisions if e.state in {State.EDITED, State.UNKNOWN}],
         },
         "tables": _tables(platform, findings),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import deepcopy
 from dataclasses import astuple
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -119,6 +120,12 @@ class MemoryEngine:
         if revision in self._ledger:
             self._carry_out(steps, control)
             del self._ledger[revision]
+
+    async def foresee(self, steps: Sequence[Step], *, control: Control = CALM) -> None:
+        """See the port: they are carried out on a copy."""
+        trial = Data(tables=deepcopy(self.data.tables), aside=deepcopy(self.data.aside))
+        for step in steps:
+            carry_out(trial, step, control)
 
     def _carry_out(self, steps: Sequence[Step], control: Control) -> None:
         for step in steps:

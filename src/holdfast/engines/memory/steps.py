@@ -75,7 +75,7 @@ def _refuse(keys: Iterable[Key], what: str) -> None:
     if rows:
         raise SchemaError(
             f"{len(rows)} {what} (such as {', '.join(rows[:_SHOWN])})",
-            hint="Change these rows first; nothing was changed.",
+            hint="Change these rows first.",
         )
 
 

@@ -58,7 +58,7 @@ from holdfast.model.widening import empty_value
 
 ASIDE = "_dropped_"
 _HEADS = '"holdfast"."tenant_heads"'
-_MEND = "Change these rows first; nothing was changed."
+_MEND = "Change these rows first."
 
 
 def alter(step: Step, roles: Roles) -> list[Act]:
@@ -499,6 +499,11 @@ def _aside(schema: EntitySchema) -> tuple[str, str]:
     """The SQL schema where a table stands aside, alone, so that its indexes keep their names; and the table there."""
     folder = quoted(ASIDE + schema.digest)
     return folder, f"{folder}.{quoted(schema.relation)}"
+
+
+def aside_of(schema: EntitySchema) -> str:
+    """The same, not quoted."""
+    return f"{ASIDE}{schema.digest}.{schema.relation}"
 
 
 def set_table_aside(schema: EntitySchema, roles: Roles) -> list[Act]:

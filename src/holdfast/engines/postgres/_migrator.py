@@ -12,18 +12,19 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
 from holdfast.engines.port import Control, branch_of
 from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Probe, Seen, When, window
-from holdfast.engines.postgres._alter import alter, bring_table_back, hold_references, sql_table
+from holdfast.engines.postgres._alter import alter, aside_of, bring_table_back, hold_references, sql_table
 from holdfast.engines.postgres._ddl import Making, statements
 from holdfast.engines.postgres._errors import bare
 from holdfast.engines.postgres._names import Roles
 from holdfast.errors import Busy, SchemaError
+from holdfast.model.foresight import look_ahead
 from holdfast.model.steps import (
     CreateEntity,
     CreateLog,
@@ -83,10 +84,20 @@ class Migrator:
     roles: Roles
     key: str
     control: Control
+    changed: bool = False
+    """Whether anything but new things was made, or something stood half done before."""
 
     async def run(self, steps: Sequence[Step]) -> None:
         """Carry out what is not done yet."""
         done = await self._begin(steps)
+        try:
+            await self._carry_out(steps, done)
+        except SchemaError:
+            if not self.changed:
+                await self._note("delete from holdfast.revision_steps where revision = $1")
+            raise
+
+    async def _carry_out(self, steps: Sequence[Step], done: set[int]) -> None:
         place = 0
         while place < len(steps):
             until = place + 1
@@ -96,12 +107,19 @@ class Migrator:
                 if not all(n in done for n in range(place, until)):
                     await self._make(steps, place, until)
             elif place not in done:
-                self.control.tell(f"{self.key}, step {place + 1} of {len(steps)}: {steps[place].title}")
+                self._tell(steps, place)
                 await self._note(_STARTED, place, checksum(steps), self.control.release, self.control.phase)
                 for act in acts_of(steps[place], self.roles):
                     await self._act(act, place)
                 await self._note(_FINISHED, place)
             place = until
+
+    def _tell(self, steps: Sequence[Step], place: int) -> None:
+        """Which step it is, of those that are told."""
+        told = [at for at, step in enumerate(steps) if not _is_making(step)]
+        self.control.tell(
+            f"{self.key.removesuffix(DOWN)}, step {told.index(place) + 1} of {len(told)}: {steps[place].title}"
+        )
 
     # -- the ledger ---------------------------------------------------------------------------------------------------
 
@@ -121,6 +139,8 @@ class Migrator:
                 )
             # What was refused or killed within its first step may be written anew.
             await self._note("delete from holdfast.revision_steps where revision = $1")
+            rows = []
+        self.changed = bool(rows)
         return done
 
     async def _refuse_half_taken_back(self) -> None:
@@ -131,7 +151,7 @@ class Migrator:
             raise SchemaError(
                 "a revision was being taken back, and that was interrupted",
                 where=revision,
-                hint=f"Finish it: `holdfast migrate down {revision}`.",
+                hint=f"`holdfast migrate down {revision}` finishes it, `holdfast migrate up` brings back what was undone.",
             )
 
     async def _note(self, text: str, *values: Any) -> None:
@@ -156,6 +176,7 @@ class Migrator:
                 await self._note(_STARTED, number, mark, self.control.release, self.control.phase)
                 await self._note(_FINISHED, number)
 
+        self.changed = True
         await self._patiently(make, None)
 
     async def _act(self, act: Act, place: int) -> None:
@@ -195,6 +216,7 @@ class Migrator:
             await self.connection.execute(text)
 
         await self._patiently(do, table)
+        self.changed = True
 
     async def _patiently(self, do: Any, table: str | None) -> None:
         """In a transaction that waits for no lock longer than others can wait for it. Raises Busy in the end."""
@@ -256,6 +278,19 @@ class Migrator:
         number = "" if probe.shown == "null" else f"{count} "
         raise SchemaError(f"{number}{probe.message}{some}", hint=probe.hint)
 
+    async def foresee(self, steps: Sequence[Step]) -> None:
+        """Raises SchemaError where rows stand in the way of steps, as far as that can be seen before the first of them."""
+        columns: dict[str, list[str]] = {}
+        for record in await self.connection.fetch(_COLUMNS):
+            columns.setdefault(record["table"], []).append(record["column"])
+        for step, here in look_ahead(steps, columns, aside_of):
+            pairs = zip(_probes(step, self.roles), _probes(here, self.roles), strict=True)
+            for (told, _), (found, tables) in pairs:
+                probe = replace(found, message=told.message)
+                if await self._is_due(probe.when):
+                    async with self._seen(tables):
+                        await self._probe(probe)
+
     async def _concurrently(self, act: Concurrently) -> None:
         """Outside of a transaction. An index that an earlier try has left behind unfinished is made anew."""
         if not await self._is_due(act.when):
@@ -266,6 +301,7 @@ class Migrator:
                 return
             if valid is False:
                 await self.connection.execute(f"drop index concurrently {act.index}")
+        self.changed = True
         try:
             await self.connection.execute(act.text)
         except asyncpg.UniqueViolationError as error:
@@ -326,6 +362,7 @@ class Migrator:
                 walk.row = found[-1]["id"]
                 await self._note(_KEEP, place, walk.cursor())
 
+        self.changed = True
         await self._patiently(do, None)
         return len(found)
 
@@ -353,6 +390,13 @@ d as (update {self.act.table} r set {self.act.target} = {self.act.value} from p 
 select id from p order by id"""
 
 
+def _probes(step: Step, roles: Roles) -> list[tuple[Probe, tuple[str, ...]]]:
+    """What a step looks for, and in which tables."""
+    acts = acts_of(step, roles)
+    seen = [(each, act.tables) for act in acts if isinstance(act, Seen) for each in act.acts]
+    return [(each, tables) for each, tables in seen if isinstance(each, Probe)]
+
+
 def _is_making(step: Step) -> bool:
     return isinstance(step, Making)
 
@@ -365,6 +409,16 @@ _FINISHED = (
 )
 _KEEP = "update holdfast.revision_steps set cursor = $3 where revision = $1 and step = $2"
 _HALF_BACK = "select distinct revision from holdfast.revision_steps where revision like $1 and revision <> $2"
+_COLUMNS = """select format('%s.%s', n.nspname, c.relname) as table, a.attname as column
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+ where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
+   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
+MIGRATING = f"""select exists (select from pg_locks l join pg_database d on d.oid = l.database
+  where l.locktype = 'advisory' and l.objid = {_ONE_AT_A_TIME} and l.granted and d.datname = current_database())"""
+UNDER_WAY = """select s.revision, coalesce(array_agg(s.step) filter (where s.finished_at is not null), '{}') as done,
+       max(s.step) + 1 as begun
+  from holdfast.revision_steps s
+ where not exists (select from holdfast.revisions r where r.revision = s.revision) group by 1 order by 1"""
 _CURSOR = "select cursor from holdfast.revision_steps where revision = $1 and step = $2"
 _HOLDERS = f"""select a.pid, a.usename, a.state, extract(epoch from now() - a.xact_start)::integer as seconds
   from pg_locks l join pg_stat_activity a on a.pid = l.pid

@@ -34,6 +34,7 @@ from holdfast.engines.port import (
     R,
     Row,
     RowWrite,
+    UnderWay,
     WritePlan,
 )
 from holdfast.engines.postgres import pruning
@@ -41,7 +42,7 @@ from holdfast.engines.postgres._alter import ASIDE
 from holdfast.engines.postgres._ddl import ledger
 from holdfast.engines.postgres._errors import bare, translate, translated
 from holdfast.engines.postgres._inspect import inspect_database
-from holdfast.engines.postgres._migrator import DOWN, Migrator, one_migrator
+from holdfast.engines.postgres._migrator import DOWN, MIGRATING, UNDER_WAY, Migrator, one_migrator
 from holdfast.engines.postgres._names import TENANT, USER, plan_name, table_name
 from holdfast.engines.postgres._refresh import open_set_aside, refresh_plans
 from holdfast.engines.postgres._statements import (
@@ -322,6 +323,43 @@ class PostgresEngine:
                     "delete from holdfast.revision_steps where revision = any($1::text[])", [revision, key]
                 )
 
+    async def foresee(self, steps: Sequence[Step], *, control: Control = CALM) -> None:
+        """See the port."""
+        async with self._as_migrator() as connection:
+            await Migrator(connection, self._logins.roles, "", control).foresee(steps)
+
+    async def under_way(self) -> list[UnderWay]:
+        """See the port."""
+        async with self._reader() as connection:
+            if await connection.fetchval("select to_regclass('holdfast.revision_steps')") is None:
+                return []
+            records = await connection.fetch(UNDER_WAY)
+        return [
+            UnderWay(
+                r["revision"].removesuffix(DOWN), DOWN in r["revision"], frozenset(r["done"]), r["begun"]
+            )
+            for r in records
+        ]
+
+    async def is_migrating(self) -> bool:
+        """See the port."""
+        async with self._reader() as connection:
+            return bool(await connection.fetchval(MIGRATING))
+
+    async def abandon(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, left: int, control: Control = CALM
+    ) -> None:
+        """See the port."""
+        async with self._as_migrator() as connection, connection.transaction():
+            found = await connection.fetchval(
+                "delete from holdfast.revision_steps where revision = $1 returning step", revision + DOWN
+            )
+            if found is None:
+                return  # somebody else was faster
+            await connection.execute("delete from holdfast.revisions where revision = $1", revision)
+            await connection.execute("delete from holdfast.revision_steps where revision = $1", revision)
+            await connection.execute(_LEFT, revision, left, checksum, control.release, control.phase)
+
     @asynccontextmanager
     async def _as_migrator(self) -> AsyncIterator[asyncpg.Connection]:
         """The owner's connection, alone among migrators, with the ledger."""
@@ -484,6 +522,8 @@ _LEDGER = """select r.revision, r.checksum, r.applied_at,
         coalesce(max(s.release), ''), coalesce(max(s.phase), 'post')
    from holdfast.revisions r left join holdfast.revision_steps s on s.revision = r.revision
   group by r.revision, r.checksum, r.applied_at, r.applied_by order by r.applied_at, r.revision"""
+_LEFT = """insert into holdfast.revision_steps (revision, step, checksum, release, phase, finished_at)
+  select $1, n, $3, $4, $5, clock_timestamp() from generate_series(0, $2::integer - 1) n"""
 _VERBS = {"c": "create", "u": "update", "d": "delete"}
 
 

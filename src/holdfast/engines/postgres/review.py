@@ -8,19 +8,47 @@ from holdfast.engines.postgres._acts import Act, Batches, Concurrently, Ddl, Pro
 from holdfast.engines.postgres._alter import sql_table
 from holdfast.engines.postgres._migrator import acts_of
 from holdfast.engines.postgres._names import Roles
-from holdfast.model.steps import CreateEntity, Step
+from holdfast.model.steps import CreateEntity, CreatePlans, DropPlans, Step
+
+_FUNCTION = ("create or replace function", "drop function")
 
 
-def review_sql(steps: Sequence[Step], *, database: str = "holdfast") -> str:
-    """What `apply` runs for `steps` in `database`, statement by statement."""
-    roles = Roles.of(database)
-    lines = [
+def review_sql(steps: Sequence[Step], *, database: str = "holdfast", functions: bool = True) -> str:
+    """What `apply` runs for `steps` in `database`, statement by statement: first what changes tables, behind it the functions
+    that are generated, or without `functions` how many there are.
+    """
+    return schema_sql(steps, database=database) + functions_sql(steps, database=database, shown=functions)
+
+
+def schema_sql(steps: Sequence[Step], *, database: str = "holdfast") -> str:
+    """What changes tables."""
+    first = (
         f"-- PostgreSQL, for a database called {database}. Written for review; the steps are what is applied."
-    ]
+    )
+    return "\n".join([first, *_part(steps, database, functions=False)]) + "\n"
+
+
+def functions_sql(
+    steps: Sequence[Step], *, database: str = "holdfast", shown: bool = True, why: str = ""
+) -> str:
+    """The functions that are generated, under a heading; or how many there are. Empty where there are none."""
+    lines = _part(steps, database, functions=True)
+    count = sum(line.startswith(_FUNCTION) for line in lines)
+    if not count:
+        return ""
+    if not shown:
+        return f"\n-- and {count} generated functions (--functions shows them)\n"
+    return "\n".join([f"\n\n-- GENERATED FUNCTIONS{why}: {count}", *lines]) + "\n"
+
+
+def _part(steps: Sequence[Step], database: str, *, functions: bool) -> list[str]:
+    roles = Roles.of(database)
+    lines = []
     for step in steps:
-        lines.append(f"\n-- {step.title}")
-        lines += _lines(step, roles)
-    return "\n".join(lines) + "\n"
+        if isinstance(step, CreatePlans | DropPlans) == functions:
+            lines.append(f"\n-- {step.title}")
+            lines += _lines(step, roles)
+    return lines
 
 
 def sql_lines(steps: Sequence[Step], roles: Roles) -> list[str]:

@@ -25,7 +25,15 @@ from holdfast.engines.sqlite._names import (
 from holdfast.engines.sqlite._reshape import Standing, can_edit, columns_of, is_of_tenants, is_there
 from holdfast.engines.sqlite._values import INTEGER_DIGITS, column_type
 from holdfast.errors import NotSupported, SchemaError
-from holdfast.model.schema import MEMBERS, EntitySchema, FieldSchema, describe_field, restore_field
+from holdfast.model.foresight import look_ahead
+from holdfast.model.schema import (
+    MEMBERS,
+    MEMBERSHIPS,
+    EntitySchema,
+    FieldSchema,
+    describe_field,
+    restore_field,
+)
 from holdfast.model.steps import (
     AddField,
     AddIndex,
@@ -56,7 +64,7 @@ from holdfast.model.types import DecimalType
 from holdfast.model.widening import empty_value
 
 Raw = sqlite3.Connection
-_MEND = "Change these rows first; nothing was changed."
+_MEND = "Change these rows first."
 _SHOWN = 5
 
 
@@ -132,6 +140,59 @@ def _probe(
     rows = raw.execute(f"select {shown} from {source} limit {_SHOWN}", given).fetchall()
     ids = ", ".join(str(UUID(bytes=row_id)) for (row_id,) in rows)
     raise SchemaError(f"{count} {message} (such as {ids})", hint=hint)
+
+
+def foresee(raw: Raw, steps: Sequence[Step], control: Control) -> None:
+    """Raises SchemaError where rows stand in the way of steps, as far as that can be seen before the first of them."""
+    names = [name for (name,) in raw.execute("select name from sqlite_schema where type = 'table'")]
+    columns = {name: columns_of(raw, name) for name in names}
+    for step in steps:
+        for table in _tables_of(step):
+            columns.setdefault(table, columns.get(table_of(table), frozenset()))
+    there = {name: found for name, found in columns.items() if found}
+    for step, here in look_ahead(steps, there, _aside_of):
+        _look(raw, step, here, control)
+
+
+def _tables_of(step: Step) -> tuple[str, ...]:
+    """By their stable names."""
+    schema: EntitySchema | None = getattr(step, "schema", None)
+    if schema is None:
+        named = (getattr(step, "table", None), getattr(step, "target", None))
+        return tuple(name for name in named if isinstance(name, str))
+    referred = (field.reference.table for field in schema.fields if field.reference is not None)
+    return (schema.stable_name, _aside_of(schema), *referred)
+
+
+def _aside_of(schema: EntitySchema) -> str:
+    """What `table_of` makes the table's name of, once it is set aside."""
+    return f"{ASIDE}{schema.digest}.{bare_name(schema)}"
+
+
+def _look(raw: Raw, step: Step, here: Step, control: Control) -> None:
+    """What a step looks for, in rows that stand under the names in `here`."""
+    match step, here:
+        case NarrowField(name, _, told), NarrowField(table, old, new):
+            limit = _ddl.field_limit(new)
+            if limit is not None:
+                _probe_beyond(
+                    raw, table, limit, f"rows of {name} hold in {told.column} what it will not take"
+                )
+            if old.nullable and not new.nullable:
+                _probe_absent(raw, table, new.column, f"rows of {name} hold nothing in {told.column}")
+        case UnlinkFields(name, one, other), UnlinkFields(table, old, new):
+            message = f"rows of {name} hold in {one.column} what has no counterpart in {other.column}"
+            _probe_parted(raw, table, old, new, message)
+        case AddUnique(), AddUnique():
+            _probe_unique(
+                raw, here, f"rows of {step.table} hold the same {', '.join(step.columns)} as others"
+            )
+        case AddReference(), AddReference():
+            _probe_orphans(raw, here, step)
+        case DropEntity(schema), _:
+            _probe_rows(raw, schema, control)
+        case _:
+            raise TypeError(type(step).__name__)
 
 
 # -- columns ------------------------------------------------------------------------------------------------------
@@ -251,25 +312,25 @@ def _require(raw: Raw, table: str, field: FieldSchema) -> None:
     standing = Standing(raw, name)
     if standing.is_required(column):
         return
-    _probe(
-        raw,
-        f"{quoted(name)} r where r.{quoted(column)} is null",
-        f"rows of {table} hold nothing in {column}",
-        f"Give them a value, or let the field be None. {_MEND}",
-    )
+    _probe_absent(raw, table, column, f"rows of {table} hold nothing in {column}")
     if not may_be_filled(raw, name, column):
         standing.declare(column, required=True)
         standing.settle(stricter=True)
 
 
+def _probe_absent(raw: Raw, table: str, column: str, message: str) -> None:
+    source = f"{quoted(table_of(table))} r where r.{quoted(column)} is null"
+    _probe(raw, source, message, f"Give them a value, or let the field be None. {_MEND}")
+
+
+def _probe_beyond(raw: Raw, table: str, limit: str, message: str) -> None:
+    _probe(raw, f"{quoted(table_of(table))} r where not ({limit})", message)
+
+
 def _refuse_beyond(raw: Raw, table: str, field: FieldSchema) -> None:
     limit = _ddl.field_limit(field)
     if limit is not None:
-        _probe(
-            raw,
-            f"{quoted(table_of(table))} r where not ({limit})",
-            f"rows of {table} hold in {field.column} what it will not take",
-        )
+        _probe_beyond(raw, table, limit, f"rows of {table} hold in {field.column} what it will not take")
 
 
 def _narrow(raw: Raw, table: str, old: FieldSchema, new: FieldSchema) -> None:
@@ -296,11 +357,8 @@ def _unlink(raw: Raw, table: str, old: FieldSchema, new: FieldSchema) -> None:
     name = table_of(table)
     there = columns_of(raw, name)
     if {old.column, new.column} <= there:
-        _probe(
-            raw,
-            f"{quoted(name)} r where r.{quoted(old.column)} is not null and r.{quoted(new.column)} is null",
-            f"rows of {table} hold in {old.column} what has no counterpart in {new.column}",
-        )
+        message = f"rows of {table} hold in {old.column} what has no counterpart in {new.column}"
+        _probe_parted(raw, table, old, new, message)
     drop_links(raw, name, old.column, new.column)
     if old.column in there:
         standing = Standing(raw, name)
@@ -308,6 +366,11 @@ def _unlink(raw: Raw, table: str, old: FieldSchema, new: FieldSchema) -> None:
         standing.settle()
     if new.column in there and not new.nullable:
         _require(raw, table, new)
+
+
+def _probe_parted(raw: Raw, table: str, old: FieldSchema, new: FieldSchema, message: str) -> None:
+    lost = f"r.{quoted(old.column)} is not null and r.{quoted(new.column)} is null"
+    _probe(raw, f"{quoted(table_of(table))} r where {lost}", message)
 
 
 # -- unique rules, references -------------------------------------------------------------------------------------
@@ -319,37 +382,47 @@ def _change_rule(raw: Raw, step: AddUnique | DropUnique) -> None:
     if isinstance(step, DropUnique):
         raw.execute(f"drop index if exists {quoted(index)}")
         return
-    columns = lead(step.columns, realm=step.realm)
-    conditions = [f"{quoted(column)} is not null" for column in step.columns]
-    conditions += [quoted(when)] if when else []
-    _probe(
-        raw,
-        f"(select id, count(*) over (partition by {columns}) as others from {quoted(table)} "
-        f"where {' and '.join(conditions)}) r where r.others > 1",
-        f"rows of {step.table} hold the same {', '.join(step.columns)} as others",
-    )
+    _probe_unique(raw, step, f"rows of {step.table} hold the same {', '.join(step.columns)} as others")
     raw.execute(_ddl.unique(index, table, step.columns, when, realm=step.realm))
 
 
+def _probe_unique(raw: Raw, step: AddUnique, message: str) -> None:
+    columns = lead(step.columns, realm=step.realm)
+    conditions = [f"{quoted(column)} is not null" for column in step.columns]
+    conditions += [quoted(step.when)] if step.when else []
+    _probe(
+        raw,
+        f"(select id, count(*) over (partition by {columns}) as others from {quoted(table_of(step.table))} "
+        f"where {' and '.join(conditions)}) r where r.others > 1",
+        message,
+    )
+
+
 def _change_reference(raw: Raw, step: AddReference | DropReference) -> None:
-    table, members = table_of(step.table), step.target == MEMBERS
+    table = table_of(step.table)
     standing = Standing(raw, table)
     line = _ddl.reference(step.column, step.target, realm=step.realm)
     if isinstance(step, DropReference):
         standing.part(line)
         standing.settle()
         return
-    target = "realm.memberships" if members else step.target
-    same = "" if step.realm else "p.tenant_id = r.tenant_id and "
-    key, column = "user_id" if members else "id", quoted(step.column)
-    _probe(
-        raw,
-        f"{quoted(table)} r where r.{column} is not null and not exists "
-        f"(select 1 from {quoted(table_of(target))} p where {same}p.{key} = r.{column})",
-        f"rows of {step.table} refer by {step.column} to no row of {target}",
-    )
+    _probe_orphans(raw, step, step)
     standing.refer(line)
     standing.settle()
+
+
+def _probe_orphans(raw: Raw, here: AddReference, told: AddReference) -> None:
+    """In rows that stand under the names in `here`; people know them as in `told`."""
+    members = here.target == MEMBERS
+    target, name = (MEMBERSHIPS if members else each.target for each in (here, told))
+    same = "" if here.realm else "p.tenant_id = r.tenant_id and "
+    key, column = "user_id" if members else "id", quoted(here.column)
+    _probe(
+        raw,
+        f"{quoted(table_of(here.table))} r where r.{column} is not null and not exists "
+        f"(select 1 from {quoted(table_of(target))} p where {same}p.{key} = r.{column})",
+        f"rows of {told.table} refer by {told.column} to no row of {name}",
+    )
 
 
 # -- whole tables -------------------------------------------------------------------------------------------------
@@ -372,13 +445,7 @@ def _set_table_aside(raw: Raw, schema: EntitySchema, control: Control) -> None:
     table, aside = bare_name(schema), aside_name(schema)
     if not is_there(raw, table) or is_there(raw, aside):
         return
-    if not control.force:
-        _probe(
-            raw,
-            f"{quoted(table)} r",
-            f"{schema.stable_name} holds rows",
-            "They are set aside with the table, where nothing reaches them: say so with --yes.",
-        )
+    _probe_rows(raw, schema, control)
     standing = Standing(raw, table)
     standing.part_all()
     standing.settle()
@@ -389,3 +456,13 @@ def _set_table_aside(raw: Raw, schema: EntitySchema, control: Control) -> None:
     for kind, name in beside:
         raw.execute(f"drop {kind} {quoted(name)}")
     raw.execute(f"alter table {quoted(table)} rename to {quoted(aside)}")
+
+
+def _probe_rows(raw: Raw, schema: EntitySchema, control: Control) -> None:
+    if not control.force:
+        _probe(
+            raw,
+            f"{quoted(bare_name(schema))} r",
+            f"{schema.stable_name} holds rows",
+            "They are set aside with the table, where nothing reaches them: say so with --yes.",
+        )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from holdfast.engines.port import Applied, Control, branch_of
+from holdfast.engines.port import Applied, Control, UnderWay, branch_of
 from holdfast.engines.sqlite import _ddl
 from holdfast.engines.sqlite._names import HEADS, LEDGER, SET_ASIDE, STEPS
 from holdfast.engines.sqlite._reshape import columns_of, is_there
@@ -86,7 +86,8 @@ def begin(raw: Raw, key: str, steps: Sequence[Step], control: Control) -> set[in
 
 
 def _refuse_half_taken_back(raw: Raw, key: str) -> None:
-    text = f"select distinct revision from {STEPS} where revision glob ? and revision <> ?"
+    text = f"""select distinct revision from {STEPS} where revision glob ? and revision <> ?
+       and (finished_at is not null or cursor is not null)"""
     for (found,) in raw.execute(text, [f"*{DOWN}", key]).fetchall():
         revision = found.removesuffix(DOWN)
         if branch_of(revision) != branch_of(key.removesuffix(DOWN)):
@@ -94,8 +95,38 @@ def _refuse_half_taken_back(raw: Raw, key: str) -> None:
         raise SchemaError(
             "a revision was being taken back, and that was interrupted",
             where=revision,
-            hint=f"Finish it: `holdfast migrate down {revision}`.",
+            hint=f"`holdfast migrate down {revision}` finishes it, `holdfast migrate up` brings back what was undone.",
         )
+
+
+def read_under_way(raw: Raw) -> list[UnderWay]:
+    """What is half applied or half taken back."""
+    if not is_there(raw, STEPS):
+        return []
+    text = f"""select revision, group_concat(case when finished_at is not null then step end), max(step) + 1
+      from {STEPS} where (finished_at is not null or cursor is not null)
+       and revision not in (select revision from {LEDGER}) group by revision order by revision"""
+    return [
+        UnderWay(
+            name.removesuffix(DOWN),
+            DOWN in name,
+            frozenset(int(n) for n in (done or "").split(",") if n),
+            begun,
+        )
+        for name, done, begun in raw.execute(text)
+    ]
+
+
+def abandon(raw: Raw, revision: str, steps: Sequence[Step], left: int, control: Control) -> None:
+    """What is half taken back becomes half applied: the first `left` of its steps stand."""
+    text = f"delete from {STEPS} where revision = ?"
+    if not raw.execute(text, [revision + DOWN]).rowcount:
+        return  # somebody else was faster
+    raw.execute(text, [revision])
+    raw.execute(f"delete from {LEDGER} where revision = ?", [revision])
+    begin(raw, revision, steps, control)
+    for at in range(left):
+        finish(raw, revision, at)
 
 
 def _person() -> str:

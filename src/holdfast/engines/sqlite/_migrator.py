@@ -95,7 +95,9 @@ class Migrator:
         """One step, or several that only make new things."""
         step = steps[place]
         if not isinstance(step, Making):
-            self.control.tell(f"{self.key}, step {place + 1} of {len(steps)}: {step.title}")
+            told = [at for at, each in enumerate(steps) if not isinstance(each, Making)]
+            name = self.key.removesuffix(_ledger.DOWN)
+            self.control.tell(f"{name}, step {told.index(place) + 1} of {len(told)}: {step.title}")
         if isinstance(step, Backfill):
             await self._fill(step, place)
             return

@@ -26,8 +26,10 @@ from holdfast.engines.port import (
     Pruned,
     R,
     Row,
+    UnderWay,
 )
 from holdfast.engines.sqlite import _ledger, _log
+from holdfast.engines.sqlite._alter import foresee
 from holdfast.engines.sqlite._inspect import inspect_file
 from holdfast.engines.sqlite._migrator import Migrator, one_migrator
 from holdfast.engines.sqlite._names import is_realm, table_name
@@ -148,6 +150,30 @@ class SqliteEngine:
                 await Migrator(self, revision + _ledger.DOWN, control).run(
                     steps, partial(_ledger.strike, revision=revision)
                 )
+
+    async def foresee(self, steps: Sequence[Step], *, control: Control = CALM) -> None:
+        """See the port."""
+        await self.looked_at(partial(foresee, steps=steps, control=control))
+
+    async def under_way(self) -> list[UnderWay]:
+        """See the port."""
+        return await self.looked_at(_ledger.read_under_way)
+
+    async def is_migrating(self) -> bool:
+        """See the port."""
+        held = self.medium.hold()
+        if held is not None:
+            held.release()
+        return held is None
+
+    async def abandon(
+        self, steps: Sequence[Step], *, revision: str, checksum: str, left: int, control: Control = CALM
+    ) -> None:
+        """See the port."""
+        async with one_migrator(self.medium):
+            await self.maintained(
+                partial(_ledger.abandon, revision=revision, steps=steps, left=left, control=control)
+            )
 
     async def maintained(self, job: Callable[[Raw], T], *, references: bool = True) -> T:
         """A transaction of its own, alone in the file, in which the guards let pass. Raises Busy."""

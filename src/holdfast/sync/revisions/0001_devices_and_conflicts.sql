@@ -33,33 +33,6 @@ grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
 grant select, insert, update, delete on "sync"."devices" to "holdfast_runtime";
 grant select, delete on "sync"."devices" to "holdfast_maintenance";
 
--- prepare the hot paths of sync.devices (f09f1520)
-create or replace function "sync"."get_devices_f09f1520"(ctx text, wanted uuid, out version bigint, out body text) 
-language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_variable
-begin
-  perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
-    from "sync"."devices" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
-end $plan$;
-create or replace function "sync"."list_devices_f09f1520"(ctx text, page integer, start uuid, out body text, out following uuid) 
-language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
-#variable_conflict use_variable
-begin
-  perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
-  select string_agg(p.j, ',') filter (where p.n <= page),
-         case when count(*) > page then (array_agg(p.id))[page] end
-    into body, following
-    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
-            from "sync"."devices" r
-           where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
-           order by r.id limit page + 1) p;
-end $plan$;
-revoke all on function "sync"."get_devices_f09f1520"(text, uuid) from public;
-grant execute on function "sync"."get_devices_f09f1520"(text, uuid) to "holdfast_runtime";
-revoke all on function "sync"."list_devices_f09f1520"(text, integer, uuid) from public;
-grant execute on function "sync"."list_devices_f09f1520"(text, integer, uuid) to "holdfast_runtime";
-
 -- create sync.visibility
 create schema if not exists "sync";
 create table if not exists "sync"."visibility" (
@@ -88,6 +61,152 @@ grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
 grant select, insert, update, delete on "sync"."visibility" to "holdfast_runtime";
 grant select, delete on "sync"."visibility" to "holdfast_maintenance";
 create or replace trigger guard before insert or update or delete on "sync"."visibility" for each statement execute function holdfast.guard();
+
+-- create sync.conflicts
+create schema if not exists "sync";
+create table if not exists "sync"."conflicts" (
+  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  "user_id" uuid not null,
+  "entity" varchar(128) collate "C" not null,
+  "row_id" uuid not null,
+  "device_id" uuid,
+  "number" bigint not null,
+  "base" bigint not null,
+  "reason" varchar(50) collate "C" not null,
+  "rules" jsonb not null,
+  "state" text collate "C" not null check ("state" in ('open', 'settled', 'resolved')),
+  "resolution" varchar(50) collate "C",
+  "resolved_by" uuid,
+  "resolved_at" timestamptz,
+  primary key (tenant_id, id),
+  constraint "conflicts_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
+);
+create index if not exists "conflicts_created_at_idx" on "sync"."conflicts" ("tenant_id", "created_at", "id");
+create index if not exists "conflicts_state_idx" on "sync"."conflicts" ("tenant_id", "state", "id");
+create index if not exists "conflicts_row_id_idx" on "sync"."conflicts" ("tenant_id", "row_id", "id");
+create index if not exists "conflicts_user_id_idx" on "sync"."conflicts" ("tenant_id", "user_id", "id");
+alter table "sync"."conflicts" enable row level security;
+alter table "sync"."conflicts" force row level security;
+drop policy if exists "conflicts_tenant" on "sync"."conflicts";
+create policy "conflicts_tenant" on "sync"."conflicts" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "conflicts_floor" on "sync"."conflicts";
+create policy "conflicts_floor" on "sync"."conflicts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "conflicts_owner" on "sync"."conflicts";
+create policy "conflicts_owner" on "sync"."conflicts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
+grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
+grant select, insert, update, delete on "sync"."conflicts" to "holdfast_runtime";
+grant select, delete on "sync"."conflicts" to "holdfast_maintenance";
+
+-- create sync.conflict_resolution_history
+create schema if not exists "sync";
+create table if not exists "sync"."conflict_resolution_history" (
+  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  "user_id" uuid not null,
+  "conflict_id" uuid not null,
+  "resolution_type" varchar(50) collate "C" not null,
+  "resolution_data" jsonb,
+  "auto_resolved" boolean not null,
+  "timestamp" timestamptz not null,
+  primary key (tenant_id, id),
+  constraint "conflict_resolution_history_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
+);
+create index if not exists "conflict_resolution_history_created_at_idx" on "sync"."conflict_resolution_history" ("tenant_id", "created_at", "id");
+create index if not exists "conflict_resolution_history_conflict_id_idx" on "sync"."conflict_resolution_history" ("tenant_id", "conflict_id", "id");
+create index if not exists "conflict_resolution_history_timestamp_idx" on "sync"."conflict_resolution_history" ("tenant_id", "timestamp", "id");
+create index if not exists "conflict_resolution_history_user_id_idx" on "sync"."conflict_resolution_history" ("tenant_id", "user_id", "id");
+alter table "sync"."conflict_resolution_history" enable row level security;
+alter table "sync"."conflict_resolution_history" force row level security;
+drop policy if exists "conflict_resolution_history_tenant" on "sync"."conflict_resolution_history";
+create policy "conflict_resolution_history_tenant" on "sync"."conflict_resolution_history" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "conflict_resolution_history_floor" on "sync"."conflict_resolution_history";
+create policy "conflict_resolution_history_floor" on "sync"."conflict_resolution_history" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "conflict_resolution_history_owner" on "sync"."conflict_resolution_history";
+create policy "conflict_resolution_history_owner" on "sync"."conflict_resolution_history" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
+grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
+grant select, insert, update, delete on "sync"."conflict_resolution_history" to "holdfast_runtime";
+grant select, delete on "sync"."conflict_resolution_history" to "holdfast_maintenance";
+
+-- create sync.push_receipts
+create schema if not exists "sync";
+create table if not exists "sync"."push_receipts" (
+  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  "user_id" uuid not null,
+  "body" varchar(64) collate "C" not null,
+  "answer" jsonb not null,
+  primary key (tenant_id, id),
+  constraint "push_receipts_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
+);
+create index if not exists "push_receipts_created_at_idx" on "sync"."push_receipts" ("tenant_id", "created_at", "id");
+create index if not exists "push_receipts_user_id_idx" on "sync"."push_receipts" ("tenant_id", "user_id", "id");
+alter table "sync"."push_receipts" enable row level security;
+alter table "sync"."push_receipts" force row level security;
+drop policy if exists "push_receipts_tenant" on "sync"."push_receipts";
+create policy "push_receipts_tenant" on "sync"."push_receipts" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "push_receipts_floor" on "sync"."push_receipts";
+create policy "push_receipts_floor" on "sync"."push_receipts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "push_receipts_owner" on "sync"."push_receipts";
+create policy "push_receipts_owner" on "sync"."push_receipts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
+grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
+grant select, insert, update, delete on "sync"."push_receipts" to "holdfast_runtime";
+grant select, delete on "sync"."push_receipts" to "holdfast_maintenance";
+
+-- create sync.epochs
+create schema if not exists "sync";
+create table if not exists "sync"."epochs" (
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  "store" uuid not null,
+  "epoch" uuid not null,
+  "began_at" timestamptz not null,
+  "reason" varchar(128) collate "C" not null,
+  primary key (id)
+);
+grant usage on schema "sync" to "holdfast_realm";
+grant select, insert, update, delete on "sync"."epochs" to "holdfast_realm";
+
+
+-- GENERATED FUNCTIONS: 13
+
+-- prepare the hot paths of sync.devices (f09f1520)
+create or replace function "sync"."get_devices_f09f1520"(ctx text, wanted uuid, out version bigint, out body text) 
+language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
+#variable_conflict use_variable
+begin
+  perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
+  select r.version, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' into version, body
+    from "sync"."devices" r where r.tenant_id = substr(ctx, 1, 36)::uuid and r.id = wanted;
+end $plan$;
+create or replace function "sync"."list_devices_f09f1520"(ctx text, page integer, start uuid, out body text, out following uuid) 
+language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
+#variable_conflict use_variable
+begin
+  perform set_config('app.tenant_id', substr(ctx, 1, 36), true), set_config('app.user_id', substr(ctx, 38), true);
+  select string_agg(p.j, ',') filter (where p.n <= page),
+         case when count(*) > page then (array_agg(p.id))[page] end
+    into body, following
+    from (select r.id, row_number() over (order by r.id) as n, '{"id":' || ('"' || r."id"::text || '"') || ',"version":' || (r."version"::text) || ',"created_at":' || ('"' || to_char(r."created_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"updated_at":' || ('"' || to_char(r."updated_at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || ',"user_id":' || (coalesce('"' || r."user_id"::text || '"', 'null')) || ',"name":' || (to_json(r."name")::text) || ',"named":' || (r."named"::text) || ',"seen":' || (r."seen"::text) || ',"issued":' || (r."issued"::text) || ',"pushed":' || (r."pushed"::text) || ',"last_seen":' || ('"' || to_char(r."last_seen" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"') || '}' as j
+            from "sync"."devices" r
+           where r.tenant_id = substr(ctx, 1, 36)::uuid and (start is null or r.id > start) and (substr(ctx, 38) = '*' or r."user_id" = nullif(substr(ctx, 38), '*')::uuid)
+           order by r.id limit page + 1) p;
+end $plan$;
+revoke all on function "sync"."get_devices_f09f1520"(text, uuid) from public;
+grant execute on function "sync"."get_devices_f09f1520"(text, uuid) to "holdfast_runtime";
+revoke all on function "sync"."list_devices_f09f1520"(text, integer, uuid) from public;
+grant execute on function "sync"."list_devices_f09f1520"(text, integer, uuid) to "holdfast_runtime";
 
 -- prepare the hot paths of sync.visibility (0febac4a)
 create or replace function "sync"."get_visibility_0febac4a"(ctx text, wanted uuid, out version bigint, out body text) 
@@ -277,45 +396,6 @@ grant execute on function "sync"."update_visibility_0febac4a"(text, jsonb) to "h
 revoke all on function "sync"."delete_visibility_0febac4a"(text, jsonb) from public;
 grant execute on function "sync"."delete_visibility_0febac4a"(text, jsonb) to "holdfast_runtime";
 
--- create sync.conflicts
-create schema if not exists "sync";
-create table if not exists "sync"."conflicts" (
-  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  "user_id" uuid not null,
-  "entity" varchar(128) collate "C" not null,
-  "row_id" uuid not null,
-  "device_id" uuid,
-  "number" bigint not null,
-  "base" bigint not null,
-  "reason" varchar(50) collate "C" not null,
-  "rules" jsonb not null,
-  "state" text collate "C" not null check ("state" in ('open', 'settled', 'resolved')),
-  "resolution" varchar(50) collate "C",
-  "resolved_by" uuid,
-  "resolved_at" timestamptz,
-  primary key (tenant_id, id),
-  constraint "conflicts_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
-);
-create index if not exists "conflicts_created_at_idx" on "sync"."conflicts" ("tenant_id", "created_at", "id");
-create index if not exists "conflicts_state_idx" on "sync"."conflicts" ("tenant_id", "state", "id");
-create index if not exists "conflicts_row_id_idx" on "sync"."conflicts" ("tenant_id", "row_id", "id");
-create index if not exists "conflicts_user_id_idx" on "sync"."conflicts" ("tenant_id", "user_id", "id");
-alter table "sync"."conflicts" enable row level security;
-alter table "sync"."conflicts" force row level security;
-drop policy if exists "conflicts_tenant" on "sync"."conflicts";
-create policy "conflicts_tenant" on "sync"."conflicts" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "conflicts_floor" on "sync"."conflicts";
-create policy "conflicts_floor" on "sync"."conflicts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "conflicts_owner" on "sync"."conflicts";
-create policy "conflicts_owner" on "sync"."conflicts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
-grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
-grant select, insert, update, delete on "sync"."conflicts" to "holdfast_runtime";
-grant select, delete on "sync"."conflicts" to "holdfast_maintenance";
-
 -- prepare the hot paths of sync.conflicts (6a27952a)
 create or replace function "sync"."get_conflicts_6a27952a"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -342,39 +422,6 @@ revoke all on function "sync"."get_conflicts_6a27952a"(text, uuid) from public;
 grant execute on function "sync"."get_conflicts_6a27952a"(text, uuid) to "holdfast_runtime";
 revoke all on function "sync"."list_conflicts_6a27952a"(text, integer, uuid) from public;
 grant execute on function "sync"."list_conflicts_6a27952a"(text, integer, uuid) to "holdfast_runtime";
-
--- create sync.conflict_resolution_history
-create schema if not exists "sync";
-create table if not exists "sync"."conflict_resolution_history" (
-  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  "user_id" uuid not null,
-  "conflict_id" uuid not null,
-  "resolution_type" varchar(50) collate "C" not null,
-  "resolution_data" jsonb,
-  "auto_resolved" boolean not null,
-  "timestamp" timestamptz not null,
-  primary key (tenant_id, id),
-  constraint "conflict_resolution_history_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
-);
-create index if not exists "conflict_resolution_history_created_at_idx" on "sync"."conflict_resolution_history" ("tenant_id", "created_at", "id");
-create index if not exists "conflict_resolution_history_conflict_id_idx" on "sync"."conflict_resolution_history" ("tenant_id", "conflict_id", "id");
-create index if not exists "conflict_resolution_history_timestamp_idx" on "sync"."conflict_resolution_history" ("tenant_id", "timestamp", "id");
-create index if not exists "conflict_resolution_history_user_id_idx" on "sync"."conflict_resolution_history" ("tenant_id", "user_id", "id");
-alter table "sync"."conflict_resolution_history" enable row level security;
-alter table "sync"."conflict_resolution_history" force row level security;
-drop policy if exists "conflict_resolution_history_tenant" on "sync"."conflict_resolution_history";
-create policy "conflict_resolution_history_tenant" on "sync"."conflict_resolution_history" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "conflict_resolution_history_floor" on "sync"."conflict_resolution_history";
-create policy "conflict_resolution_history_floor" on "sync"."conflict_resolution_history" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "conflict_resolution_history_owner" on "sync"."conflict_resolution_history";
-create policy "conflict_resolution_history_owner" on "sync"."conflict_resolution_history" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
-grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
-grant select, insert, update, delete on "sync"."conflict_resolution_history" to "holdfast_runtime";
-grant select, delete on "sync"."conflict_resolution_history" to "holdfast_maintenance";
 
 -- prepare the hot paths of sync.conflict_resolution_history (ddbb4e6c)
 create or replace function "sync"."get_conflict_resolution_history_ddbb4e6c"(ctx text, wanted uuid, out version bigint, out body text) 
@@ -403,34 +450,6 @@ grant execute on function "sync"."get_conflict_resolution_history_ddbb4e6c"(text
 revoke all on function "sync"."list_conflict_resolution_history_ddbb4e6c"(text, integer, uuid) from public;
 grant execute on function "sync"."list_conflict_resolution_history_ddbb4e6c"(text, integer, uuid) to "holdfast_runtime";
 
--- create sync.push_receipts
-create schema if not exists "sync";
-create table if not exists "sync"."push_receipts" (
-  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  "user_id" uuid not null,
-  "body" varchar(64) collate "C" not null,
-  "answer" jsonb not null,
-  primary key (tenant_id, id),
-  constraint "push_receipts_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
-);
-create index if not exists "push_receipts_created_at_idx" on "sync"."push_receipts" ("tenant_id", "created_at", "id");
-create index if not exists "push_receipts_user_id_idx" on "sync"."push_receipts" ("tenant_id", "user_id", "id");
-alter table "sync"."push_receipts" enable row level security;
-alter table "sync"."push_receipts" force row level security;
-drop policy if exists "push_receipts_tenant" on "sync"."push_receipts";
-create policy "push_receipts_tenant" on "sync"."push_receipts" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "push_receipts_floor" on "sync"."push_receipts";
-create policy "push_receipts_floor" on "sync"."push_receipts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "push_receipts_owner" on "sync"."push_receipts";
-create policy "push_receipts_owner" on "sync"."push_receipts" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
-grant usage on schema "sync" to "holdfast_runtime", "holdfast_maintenance";
-grant select, insert, update, delete on "sync"."push_receipts" to "holdfast_runtime";
-grant select, delete on "sync"."push_receipts" to "holdfast_maintenance";
-
 -- prepare the hot paths of sync.push_receipts (4fc14f63)
 create or replace function "sync"."get_push_receipts_4fc14f63"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -457,19 +476,3 @@ revoke all on function "sync"."get_push_receipts_4fc14f63"(text, uuid) from publ
 grant execute on function "sync"."get_push_receipts_4fc14f63"(text, uuid) to "holdfast_runtime";
 revoke all on function "sync"."list_push_receipts_4fc14f63"(text, integer, uuid) from public;
 grant execute on function "sync"."list_push_receipts_4fc14f63"(text, integer, uuid) to "holdfast_runtime";
-
--- create sync.epochs
-create schema if not exists "sync";
-create table if not exists "sync"."epochs" (
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  "store" uuid not null,
-  "epoch" uuid not null,
-  "began_at" timestamptz not null,
-  "reason" varchar(128) collate "C" not null,
-  primary key (id)
-);
-grant usage on schema "sync" to "holdfast_realm";
-grant select, insert, update, delete on "sync"."epochs" to "holdfast_realm";

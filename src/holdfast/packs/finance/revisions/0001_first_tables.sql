@@ -38,6 +38,126 @@ grant select, insert, update, delete on "finance"."financial_accounts" to "holdf
 grant select, delete on "finance"."financial_accounts" to "holdfast_maintenance";
 create or replace trigger guard before insert or update or delete on "finance"."financial_accounts" for each statement execute function holdfast.guard();
 
+-- create finance.financial_goals
+create schema if not exists "finance";
+create table if not exists "finance"."financial_goals" (
+  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  commit_salt bytea not null,
+  "user_id" uuid not null,
+  "name" varchar(255) collate "C" not null,
+  "goal_type" text collate "C" not null check ("goal_type" in ('savings', 'retirement', 'debt_payoff', 'emergency_fund', 'investment', 'other')),
+  "target_amount" numeric(15,2) not null,
+  "current_amount" numeric(15,2) not null,
+  "target_date" date,
+  "priority" bigint check ("priority" between 1 and 5),
+  "description" varchar(10000) collate "C",
+  "is_active" boolean not null,
+  "metadata" jsonb not null,
+  "synced_at" timestamptz,
+  primary key (tenant_id, id),
+  constraint "financial_goals_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
+);
+create index if not exists "financial_goals_created_at_idx" on "finance"."financial_goals" ("tenant_id", "created_at", "id");
+create index if not exists "financial_goals_user_id_idx" on "finance"."financial_goals" ("tenant_id", "user_id", "id");
+create index if not exists "financial_goals_goal_type_idx" on "finance"."financial_goals" ("tenant_id", "goal_type", "id");
+alter table "finance"."financial_goals" enable row level security;
+alter table "finance"."financial_goals" force row level security;
+drop policy if exists "financial_goals_tenant" on "finance"."financial_goals";
+create policy "financial_goals_tenant" on "finance"."financial_goals" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "financial_goals_floor" on "finance"."financial_goals";
+create policy "financial_goals_floor" on "finance"."financial_goals" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "financial_goals_owner" on "finance"."financial_goals";
+create policy "financial_goals_owner" on "finance"."financial_goals" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
+grant usage on schema "finance" to "holdfast_runtime", "holdfast_maintenance";
+grant select, insert, update, delete on "finance"."financial_goals" to "holdfast_runtime";
+grant select, delete on "finance"."financial_goals" to "holdfast_maintenance";
+create or replace trigger guard before insert or update or delete on "finance"."financial_goals" for each statement execute function holdfast.guard();
+
+-- create finance.scenarios
+create schema if not exists "finance";
+create table if not exists "finance"."scenarios" (
+  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  commit_salt bytea not null,
+  "user_id" uuid not null,
+  "name" varchar(255) collate "C" not null,
+  "description" varchar(10000) collate "C",
+  "assumptions" jsonb not null,
+  "projections" jsonb not null,
+  "is_active" boolean not null,
+  "is_default" boolean not null,
+  "synced_at" timestamptz,
+  primary key (tenant_id, id),
+  constraint "scenarios_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
+);
+create index if not exists "scenarios_created_at_idx" on "finance"."scenarios" ("tenant_id", "created_at", "id");
+create index if not exists "scenarios_user_id_idx" on "finance"."scenarios" ("tenant_id", "user_id", "id");
+create unique index if not exists "scenarios_user_id_is_default_key" on "finance"."scenarios" ("tenant_id", "user_id") where "is_default";
+alter table "finance"."scenarios" enable row level security;
+alter table "finance"."scenarios" force row level security;
+drop policy if exists "scenarios_tenant" on "finance"."scenarios";
+create policy "scenarios_tenant" on "finance"."scenarios" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "scenarios_floor" on "finance"."scenarios";
+create policy "scenarios_floor" on "finance"."scenarios" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "scenarios_owner" on "finance"."scenarios";
+create policy "scenarios_owner" on "finance"."scenarios" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
+grant usage on schema "finance" to "holdfast_runtime", "holdfast_maintenance";
+grant select, insert, update, delete on "finance"."scenarios" to "holdfast_runtime";
+grant select, delete on "finance"."scenarios" to "holdfast_maintenance";
+create or replace trigger guard before insert or update or delete on "finance"."scenarios" for each statement execute function holdfast.guard();
+
+-- create finance.transactions
+create schema if not exists "finance";
+create table if not exists "finance"."transactions" (
+  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  version bigint not null check (version >= 1),
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  commit_salt bytea not null,
+  "user_id" uuid not null,
+  "account_id" uuid not null,
+  "posted" date not null,
+  "amount" numeric(15,2) not null,
+  "currency" text collate "C" not null check ("currency" in ('USD', 'EUR', 'GBP', 'JPY', 'CAD', 'AUD')),
+  "description" varchar(10000) collate "C",
+  "category" varchar(255) collate "C",
+  "merchant" varchar(255) collate "C",
+  "pending" boolean not null,
+  "source" text collate "C" not null check ("source" in ('manual', 'plaid', 'import')),
+  "source_id" varchar(255) collate "C",
+  primary key (tenant_id, id),
+  constraint "transactions_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred,
+  constraint "transactions_account_id_fkey" foreign key (tenant_id, "account_id") references "finance"."financial_accounts" (tenant_id, id) on delete no action deferrable initially deferred,
+  constraint "transactions_account_id_source_id_key" unique ("tenant_id", "account_id", "source_id")
+);
+create index if not exists "transactions_created_at_idx" on "finance"."transactions" ("tenant_id", "created_at", "id");
+create index if not exists "transactions_user_id_idx" on "finance"."transactions" ("tenant_id", "user_id", "id");
+create index if not exists "transactions_account_id_posted_idx" on "finance"."transactions" ("tenant_id", "account_id", "posted", "id");
+create index if not exists "transactions_posted_idx" on "finance"."transactions" ("tenant_id", "posted", "id");
+alter table "finance"."transactions" enable row level security;
+alter table "finance"."transactions" force row level security;
+drop policy if exists "transactions_tenant" on "finance"."transactions";
+create policy "transactions_tenant" on "finance"."transactions" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "transactions_floor" on "finance"."transactions";
+create policy "transactions_floor" on "finance"."transactions" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
+drop policy if exists "transactions_owner" on "finance"."transactions";
+create policy "transactions_owner" on "finance"."transactions" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
+grant usage on schema "finance" to "holdfast_runtime", "holdfast_maintenance";
+grant select, insert, update, delete on "finance"."transactions" to "holdfast_runtime";
+grant select, delete on "finance"."transactions" to "holdfast_maintenance";
+create or replace trigger guard before insert or update or delete on "finance"."transactions" for each statement execute function holdfast.guard();
+
+
+-- GENERATED FUNCTIONS: 20
+
 -- prepare the hot paths of finance.financial_accounts (344f140d)
 create or replace function "finance"."get_financial_accounts_344f140d"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -225,45 +345,6 @@ revoke all on function "finance"."update_financial_accounts_344f140d"(text, json
 grant execute on function "finance"."update_financial_accounts_344f140d"(text, jsonb) to "holdfast_runtime";
 revoke all on function "finance"."delete_financial_accounts_344f140d"(text, jsonb) from public;
 grant execute on function "finance"."delete_financial_accounts_344f140d"(text, jsonb) to "holdfast_runtime";
-
--- create finance.financial_goals
-create schema if not exists "finance";
-create table if not exists "finance"."financial_goals" (
-  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  commit_salt bytea not null,
-  "user_id" uuid not null,
-  "name" varchar(255) collate "C" not null,
-  "goal_type" text collate "C" not null check ("goal_type" in ('savings', 'retirement', 'debt_payoff', 'emergency_fund', 'investment', 'other')),
-  "target_amount" numeric(15,2) not null,
-  "current_amount" numeric(15,2) not null,
-  "target_date" date,
-  "priority" bigint check ("priority" between 1 and 5),
-  "description" varchar(10000) collate "C",
-  "is_active" boolean not null,
-  "metadata" jsonb not null,
-  "synced_at" timestamptz,
-  primary key (tenant_id, id),
-  constraint "financial_goals_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
-);
-create index if not exists "financial_goals_created_at_idx" on "finance"."financial_goals" ("tenant_id", "created_at", "id");
-create index if not exists "financial_goals_user_id_idx" on "finance"."financial_goals" ("tenant_id", "user_id", "id");
-create index if not exists "financial_goals_goal_type_idx" on "finance"."financial_goals" ("tenant_id", "goal_type", "id");
-alter table "finance"."financial_goals" enable row level security;
-alter table "finance"."financial_goals" force row level security;
-drop policy if exists "financial_goals_tenant" on "finance"."financial_goals";
-create policy "financial_goals_tenant" on "finance"."financial_goals" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "financial_goals_floor" on "finance"."financial_goals";
-create policy "financial_goals_floor" on "finance"."financial_goals" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "financial_goals_owner" on "finance"."financial_goals";
-create policy "financial_goals_owner" on "finance"."financial_goals" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
-grant usage on schema "finance" to "holdfast_runtime", "holdfast_maintenance";
-grant select, insert, update, delete on "finance"."financial_goals" to "holdfast_runtime";
-grant select, delete on "finance"."financial_goals" to "holdfast_maintenance";
-create or replace trigger guard before insert or update or delete on "finance"."financial_goals" for each statement execute function holdfast.guard();
 
 -- prepare the hot paths of finance.financial_goals (e7ee45eb)
 create or replace function "finance"."get_financial_goals_e7ee45eb"(ctx text, wanted uuid, out version bigint, out body text) 
@@ -453,42 +534,6 @@ grant execute on function "finance"."update_financial_goals_e7ee45eb"(text, json
 revoke all on function "finance"."delete_financial_goals_e7ee45eb"(text, jsonb) from public;
 grant execute on function "finance"."delete_financial_goals_e7ee45eb"(text, jsonb) to "holdfast_runtime";
 
--- create finance.scenarios
-create schema if not exists "finance";
-create table if not exists "finance"."scenarios" (
-  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  commit_salt bytea not null,
-  "user_id" uuid not null,
-  "name" varchar(255) collate "C" not null,
-  "description" varchar(10000) collate "C",
-  "assumptions" jsonb not null,
-  "projections" jsonb not null,
-  "is_active" boolean not null,
-  "is_default" boolean not null,
-  "synced_at" timestamptz,
-  primary key (tenant_id, id),
-  constraint "scenarios_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred
-);
-create index if not exists "scenarios_created_at_idx" on "finance"."scenarios" ("tenant_id", "created_at", "id");
-create index if not exists "scenarios_user_id_idx" on "finance"."scenarios" ("tenant_id", "user_id", "id");
-create unique index if not exists "scenarios_user_id_is_default_key" on "finance"."scenarios" ("tenant_id", "user_id") where "is_default";
-alter table "finance"."scenarios" enable row level security;
-alter table "finance"."scenarios" force row level security;
-drop policy if exists "scenarios_tenant" on "finance"."scenarios";
-create policy "scenarios_tenant" on "finance"."scenarios" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "scenarios_floor" on "finance"."scenarios";
-create policy "scenarios_floor" on "finance"."scenarios" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "scenarios_owner" on "finance"."scenarios";
-create policy "scenarios_owner" on "finance"."scenarios" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
-grant usage on schema "finance" to "holdfast_runtime", "holdfast_maintenance";
-grant select, insert, update, delete on "finance"."scenarios" to "holdfast_runtime";
-grant select, delete on "finance"."scenarios" to "holdfast_maintenance";
-create or replace trigger guard before insert or update or delete on "finance"."scenarios" for each statement execute function holdfast.guard();
-
 -- prepare the hot paths of finance.scenarios (3b2bab7c)
 create or replace function "finance"."get_scenarios_3b2bab7c"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
@@ -676,48 +721,6 @@ revoke all on function "finance"."update_scenarios_3b2bab7c"(text, jsonb) from p
 grant execute on function "finance"."update_scenarios_3b2bab7c"(text, jsonb) to "holdfast_runtime";
 revoke all on function "finance"."delete_scenarios_3b2bab7c"(text, jsonb) from public;
 grant execute on function "finance"."delete_scenarios_3b2bab7c"(text, jsonb) to "holdfast_runtime";
-
--- create finance.transactions
-create schema if not exists "finance";
-create table if not exists "finance"."transactions" (
-  tenant_id uuid not null check (tenant_id <> '00000000-0000-0000-0000-000000000000'),
-  id uuid not null,
-  version bigint not null check (version >= 1),
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  commit_salt bytea not null,
-  "user_id" uuid not null,
-  "account_id" uuid not null,
-  "posted" date not null,
-  "amount" numeric(15,2) not null,
-  "currency" text collate "C" not null check ("currency" in ('USD', 'EUR', 'GBP', 'JPY', 'CAD', 'AUD')),
-  "description" varchar(10000) collate "C",
-  "category" varchar(255) collate "C",
-  "merchant" varchar(255) collate "C",
-  "pending" boolean not null,
-  "source" text collate "C" not null check ("source" in ('manual', 'plaid', 'import')),
-  "source_id" varchar(255) collate "C",
-  primary key (tenant_id, id),
-  constraint "transactions_user_id_fkey" foreign key (tenant_id, "user_id") references realm.memberships (tenant_id, user_id) on delete no action deferrable initially deferred,
-  constraint "transactions_account_id_fkey" foreign key (tenant_id, "account_id") references "finance"."financial_accounts" (tenant_id, id) on delete no action deferrable initially deferred,
-  constraint "transactions_account_id_source_id_key" unique ("tenant_id", "account_id", "source_id")
-);
-create index if not exists "transactions_created_at_idx" on "finance"."transactions" ("tenant_id", "created_at", "id");
-create index if not exists "transactions_user_id_idx" on "finance"."transactions" ("tenant_id", "user_id", "id");
-create index if not exists "transactions_account_id_posted_idx" on "finance"."transactions" ("tenant_id", "account_id", "posted", "id");
-create index if not exists "transactions_posted_idx" on "finance"."transactions" ("tenant_id", "posted", "id");
-alter table "finance"."transactions" enable row level security;
-alter table "finance"."transactions" force row level security;
-drop policy if exists "transactions_tenant" on "finance"."transactions";
-create policy "transactions_tenant" on "finance"."transactions" for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "transactions_floor" on "finance"."transactions";
-create policy "transactions_floor" on "finance"."transactions" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using (tenant_id = (select current_setting('app.tenant_id'))::uuid) with check (tenant_id = (select current_setting('app.tenant_id'))::uuid);
-drop policy if exists "transactions_owner" on "finance"."transactions";
-create policy "transactions_owner" on "finance"."transactions" as restrictive for all to "holdfast_runtime", "holdfast_maintenance" using ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*') with check ("user_id" = nullif((select current_setting('app.user_id')), '*')::uuid or (select current_setting('app.user_id')) = '*');
-grant usage on schema "finance" to "holdfast_runtime", "holdfast_maintenance";
-grant select, insert, update, delete on "finance"."transactions" to "holdfast_runtime";
-grant select, delete on "finance"."transactions" to "holdfast_maintenance";
-create or replace trigger guard before insert or update or delete on "finance"."transactions" for each statement execute function holdfast.guard();
 
 -- prepare the hot paths of finance.transactions (19d15606)
 create or replace function "finance"."get_transactions_19d15606"(ctx text, wanted uuid, out version bigint, out body text) 

@@ -1,5 +1,8 @@
 -- PostgreSQL, for a database called holdfast. Written for review; the steps are what is applied.
 
+
+-- GENERATED FUNCTIONS: 20
+
 -- prepare the hot paths of finance.financial_accounts (344f140d)
 create or replace function "finance"."get_financial_accounts_344f140d"(ctx text, wanted uuid, out version bigint, out body text) 
 language plpgsql stable security invoker set search_path = pg_catalog, pg_temp as $plan$
