@@ -481,7 +481,9 @@ def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
     for name, sent in row.sent.items():
         value, kind = final[name], fields[name].type
         # What was read from it and stands goes out as it came, but for what has several spellings.
-        as_read = name in read and read[name] is value and name not in row.refused
+        as_read = (
+            name in read and read[name] is value and name not in row.refused and name not in row.replaced
+        )
         if as_read and kind.kind not in _SPELT_FREELY:
             continue
         if encode_wire(kind, value) != sent:
