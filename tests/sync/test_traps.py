@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -239,6 +240,35 @@ async def test_t8_collecting_waits_for_what_a_device_has_shown_not_for_what_it_w
     assert (await ben.pull())["jobs"]["deleted"] == [one["id"]]
 
 
+async def test_t8_a_device_that_comes_where_nothing_happens_is_not_forgotten(
+    deployment: Deployment, phone: Device, tablet: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = job()
+    await phone.sync(jobs=created(one))
+    for _ in range(2):
+        await phone.pull()
+    clock, written = deployment.store.clock, _last_seen(deployment, "phone")
+    await phone.pull()
+    assert _last_seen(deployment, "phone") == written
+    for hours in range(1, 100 * 24, 20):
+        monkeypatch.setattr(deployment.store, "clock", lambda h=hours: clock() + timedelta(hours=h))
+        assert await phone.pull() == {}
+    await tablet.sync(jobs=deleted(one["id"]))
+    collected = await collect(deployment.store, deployment.people["ada"].tenant_id)
+    assert (collected.devices, collected.tombstones) == (0, 0)
+    assert (await phone.pull())["jobs"]["deleted"] == [one["id"]]
+
+
+def _last_seen(deployment: Deployment, name: str) -> datetime:
+    (found,) = [
+        s.row["last_seen"]
+        for s in deployment.engine.data.tables["sync.devices"].values()
+        if s.row["name"] == name
+    ]
+    assert isinstance(found, datetime)
+    return found
+
+
 async def test_t9_what_a_role_reads_has_a_number_of_its_own(
     deployment: Deployment, phone: Device, ben: Device
 ) -> None:
@@ -265,8 +295,6 @@ async def test_t11_the_clock_may_go_back(
     one = job()
     await phone.sync(jobs=created(one))
     await ben.pull()
-    from datetime import timedelta
-
     clock = deployment.store.clock
     for hours in (-1, 1, -24):
         monkeypatch.setattr(deployment.store, "clock", lambda h=hours: clock() + timedelta(hours=h))
