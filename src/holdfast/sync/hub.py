@@ -234,6 +234,23 @@ class Hub:
             return receipt.answer
         changes = read_changes(self.store, request.tables)
         members = await self._members_in(caller, changes)
+        try:
+            return await self._take(caller, changes, pulled, members, receipt)
+        except AlreadyExists:
+            # Meanwhile the same push was answered, or another request has entered the device.
+            receipt = await self._receipt(caller, request)
+            if receipt is not None and receipt.version > 0:
+                return receipt.answer
+            return await self._take(caller, changes, pulled, members, receipt)
+
+    async def _take(
+        self,
+        caller: Caller,
+        changes: Changes,
+        pulled: int,
+        members: frozenset[UUID],
+        receipt: PushReceipt | None,
+    ) -> dict[str, Any]:
         if Capability.LARGE_TRANSACTIONS in self.store.engine.capabilities:
             return await self._push_whole(caller, changes, pulled, members, receipt)
         return await self._push_in_parts(caller, changes, pulled, members)
