@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.identity.principal import Role
+from holdfast.store import _lane
 from holdfast.sync.devices import collect
 from holdfast.tenancy.scope import Scope
 from tests.api_platform import Deployment, app_of, client_of
@@ -169,6 +170,36 @@ async def test_t6_a_hot_row_blocks_nobody(deployment: Deployment, phone: Device,
     assert set(phone.rows["jobs"]) == set(ben.rows["jobs"])
     assert phone.rows["jobs"][hot["id"]] == ben.rows["jobs"][hot["id"]]
     assert phone.rows["jobs"][hot["id"]]["hours"] == 10
+
+
+async def test_t6_what_waits_is_bounded_in_bytes(
+    deployment: Deployment, device: NewDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a push of which little is taken: its body is held all the same."""
+    monkeypatch.setattr(_lane, "MAX_WAITING_BYTES", 2_500_000)
+    phones = [device("ada", f"phone {n}") for n in range(4)]
+    for one in phones:
+        await one.pull()
+    held, lock = asyncio.Event(), MemoryTransaction.lock
+
+    async def slow(self: MemoryTransaction) -> int:
+        await held.wait()
+        return await lock(self)
+
+    monkeypatch.setattr(MemoryTransaction, "lock", slow)
+    small, large = {"note": "n" * 500_000}, {"note": "n" * 1_200_000}
+    pushes = []
+    for one, rows in zip(
+        phones, ([job(**small)], [job(**small)] * 3, [job(**large), job()], [job()]), strict=True
+    ):
+        pushes.append(asyncio.create_task(one.ask_push(as_changes({"jobs": created(*rows)}))))
+        await asyncio.sleep(0.05)
+    counted = sum(lane.size for lane in deployment.store.flusher._lanes.values())
+    held.set()
+    answers = await asyncio.gather(*pushes)
+    assert counted > 1_500_000
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
+    assert answers[2].json()["retry"]
 
 
 async def test_t6_what_is_listed_and_was_acknowledged_is_not_asserted_again(

@@ -232,7 +232,7 @@ class Hub:
         receipt = await self._receipt(caller, request)
         if receipt is not None and receipt.version > 0:
             return receipt.answer
-        changes = read_changes(self.store, request.tables)
+        changes = read_changes(self.store, request)
         members = await self._members_in(caller, changes)
         try:
             return await self._take(caller, changes, pulled, members, receipt)
@@ -281,10 +281,10 @@ class Hub:
                 self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=careful
             )
             with suppress(Duplicate, ReferenceMissing):
-                await self.store.flusher.submit_decided(push.opening_scope, push)
+                await self.store.flusher.submit_decided(push.opening_scope, push, size=changes.size)
                 return push.answer()
         push = Push(self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=2)
-        await self.store.flusher.submit_decided(push.opening_scope, push)
+        await self.store.flusher.submit_decided(push.opening_scope, push, size=changes.size)
         return push.answer()
 
     async def _push_in_parts(

@@ -58,6 +58,8 @@ class Incoming:
     """All declared fields of a new row, but for those that the server sets; None where it cannot be made."""
     plain: Mapping[str, Any] = field(default_factory=dict)
     """The plain form of the whole, or else of the values."""
+    size: int = 0
+    """Bytes of the values, and of what was refused."""
 
 
 def read_row(
