@@ -110,6 +110,10 @@ RAW: list[tuple[bytes, int]] = [
     (b'{"jobs":{"created":' + b"[" * 3_000 + b"]" * 3_000 + b"}}", 400),
     (b'\xef\xbb\xbf{"jobs":{"created":[]}}', 400),
     (b'{"jobs":{"created":[]}} trailing', 400),
+    (b'{"\\ud800":{"created":[]}}', 400),
+    (b'{"\\ud800":1}', 400),
+    (b'{"changes":{"\\ud800":1},"lastPulledAt":1}', 400),
+    (b'{"jobs":{"created":[{"id":"aBcDeFgHiJkLmNoP"}]},"nope":{"created":[{"id":"\\ud800"}]}}', 400),
 ]
 
 
@@ -256,6 +260,13 @@ async def test_a_cursor_that_is_no_whole_number(deployment: Deployment, phone: D
 @pytest.mark.parametrize("cursor", [-1, 1.5, 2**53, 1e300, True, [], {}, "x"])
 async def test_a_cursor_in_a_body_that_is_no_whole_number(phone: Device, cursor: Any) -> None:
     answer = await phone.client.post("/api/v1/sync/pull", json={"lastPulledAt": cursor})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("limit", ["1e999", "-1e999", "0", "[]"])
+async def test_a_limit_that_is_none(phone: Device, limit: str) -> None:
+    body = f'{{"paging":true,"limit":{limit}}}'
+    answer = await phone.client.post("/api/v1/sync/pull", content=body, headers=JSON)
     assert answer.status_code == 400
 
 

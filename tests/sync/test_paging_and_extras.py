@@ -183,6 +183,20 @@ async def test_a_key_gives_the_same_answer_again(
         assert (await _keyed(device, as_changes({"jobs": created(job())}), "k1")).json()["accepted"] == 1
 
 
+async def test_a_key_gives_the_same_answer_to_who_asks_at_once(deployment: Deployment, phone: Device) -> None:
+    await phone.pull()
+    body = as_changes({"jobs": created(job(rank=9))})
+    answers = await asyncio.gather(*(_keyed(phone, body, "k1") for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert answers[0].json()["conflicts"]
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+    assert len(deployment.engine.data.tables["field.jobs"]) == 1
+    assert len(await phone.conflicts(state="all")) == 1
+    other = as_changes({"jobs": created(job())})
+    answers = await asyncio.gather(*(_keyed(phone, each, "k2") for each in (body, other)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
 @pytest.mark.parametrize("key", ["", "x" * 201])
 async def test_a_key_that_is_none(phone: Device, key: str) -> None:
     await phone.pull()

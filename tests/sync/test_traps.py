@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from holdfast.engines.memory.transaction import MemoryTransaction
 from holdfast.identity.principal import Role
+from holdfast.store import _lane
 from holdfast.sync.devices import collect
 from holdfast.tenancy.scope import Scope
 from tests.api_platform import Deployment, app_of, client_of
@@ -170,6 +172,36 @@ async def test_t6_a_hot_row_blocks_nobody(deployment: Deployment, phone: Device,
     assert phone.rows["jobs"][hot["id"]]["hours"] == 10
 
 
+async def test_t6_what_waits_is_bounded_in_bytes(
+    deployment: Deployment, device: NewDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a push of which little is taken: its body is held all the same."""
+    monkeypatch.setattr(_lane, "MAX_WAITING_BYTES", 2_500_000)
+    phones = [device("ada", f"phone {n}") for n in range(4)]
+    for one in phones:
+        await one.pull()
+    held, lock = asyncio.Event(), MemoryTransaction.lock
+
+    async def slow(self: MemoryTransaction) -> int:
+        await held.wait()
+        return await lock(self)
+
+    monkeypatch.setattr(MemoryTransaction, "lock", slow)
+    small, large = {"note": "n" * 500_000}, {"note": "n" * 1_200_000}
+    pushes = []
+    for one, rows in zip(
+        phones, ([job(**small)], [job(**small)] * 3, [job(**large), job()], [job()]), strict=True
+    ):
+        pushes.append(asyncio.create_task(one.ask_push(as_changes({"jobs": created(*rows)}))))
+        await asyncio.sleep(0.05)
+    counted = sum(lane.size for lane in deployment.store.flusher._lanes.values())
+    held.set()
+    answers = await asyncio.gather(*pushes)
+    assert counted > 1_500_000
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
+    assert answers[2].json()["retry"]
+
+
 async def test_t6_what_is_listed_and_was_acknowledged_is_not_asserted_again(
     deployment: Deployment, phone: Device, ben: Device
 ) -> None:
@@ -239,6 +271,35 @@ async def test_t8_collecting_waits_for_what_a_device_has_shown_not_for_what_it_w
     assert (await ben.pull())["jobs"]["deleted"] == [one["id"]]
 
 
+async def test_t8_a_device_that_comes_where_nothing_happens_is_not_forgotten(
+    deployment: Deployment, phone: Device, tablet: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = job()
+    await phone.sync(jobs=created(one))
+    for _ in range(2):
+        await phone.pull()
+    clock, written = deployment.store.clock, _last_seen(deployment, "phone")
+    await phone.pull()
+    assert _last_seen(deployment, "phone") == written
+    for hours in range(1, 100 * 24, 20):
+        monkeypatch.setattr(deployment.store, "clock", lambda h=hours: clock() + timedelta(hours=h))
+        assert await phone.pull() == {}
+    await tablet.sync(jobs=deleted(one["id"]))
+    collected = await collect(deployment.store, deployment.people["ada"].tenant_id)
+    assert (collected.devices, collected.tombstones) == (0, 0)
+    assert (await phone.pull())["jobs"]["deleted"] == [one["id"]]
+
+
+def _last_seen(deployment: Deployment, name: str) -> datetime:
+    (found,) = [
+        s.row["last_seen"]
+        for s in deployment.engine.data.tables["sync.devices"].values()
+        if s.row["name"] == name
+    ]
+    assert isinstance(found, datetime)
+    return found
+
+
 async def test_t9_what_a_role_reads_has_a_number_of_its_own(
     deployment: Deployment, phone: Device, ben: Device
 ) -> None:
@@ -265,8 +326,6 @@ async def test_t11_the_clock_may_go_back(
     one = job()
     await phone.sync(jobs=created(one))
     await ben.pull()
-    from datetime import timedelta
-
     clock = deployment.store.clock
     for hours in (-1, 1, -24):
         monkeypatch.setattr(deployment.store, "clock", lambda h=hours: clock() + timedelta(hours=h))

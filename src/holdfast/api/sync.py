@@ -122,7 +122,8 @@ def _add_wire(router: APIRouter, hub: Hub) -> None:
     async def push(request: Request) -> Response:
         """Take what a device has changed: WatermelonDB's changes, bare or as `{changes, lastPulledAt}`."""
         caller = await _caller(request)
-        asked = read_push(dict(request.query_params), await _json(request), key=_key(request))
+        body, size = await _json(request), len(await request.body())
+        asked = read_push(dict(request.query_params), body, key=_key(request), size=size)
         return _json_reply(await hub.push(caller, asked))
 
 

@@ -334,10 +334,15 @@ def _quantum(scale: int) -> Decimal:
     return Decimal((0, (1,), -scale))
 
 
-@lru_cache(maxsize=1_024)  # a flush writes the same moment many times
 def format_instant(moment: datetime) -> str:
     """RFC 3339, UTC, always six digits behind the second: text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    return _format_utc(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+# A flush writes the same moment many times. Only those in UTC: two of an hour that comes twice are equal elsewhere.
+@lru_cache(maxsize=1_024)
+def _format_utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _json(value: Any, depth: int) -> Plain:

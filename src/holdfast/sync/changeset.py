@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from holdfast.errors import TooLarge
@@ -16,7 +17,10 @@ from holdfast.model.wire import read_id
 from holdfast.store.deciding import RowKey
 from holdfast.store.store import Store
 from holdfast.sync.incoming import Incoming, as_sent, read_row
-from holdfast.sync.requests import MalformedSync, TableChanges
+from holdfast.sync.requests import MalformedSync, PushRequest, TableChanges
+
+_DELETE_BYTES: Final = 16
+"""What a delete is counted with: an id."""
 
 
 @dataclass(slots=True)
@@ -27,18 +31,25 @@ class Changes:
     deletes: list[tuple[EntitySchema, UUID]] = field(default_factory=list)
     unread: dict[str, list[str]] = field(default_factory=dict)
     too_large: list[Incoming] = field(default_factory=list)
+    body: int = 0
+    """Bytes of the body that they came in, where they are known: all of it is held as long as they wait."""
 
     @property
     def count(self) -> int:
         """How many rows there are to decide on."""
         return len(self.rows) + len(self.deletes)
 
+    @property
+    def size(self) -> int:
+        """Bytes of what waits to be decided on."""
+        return max(self.body, sum(row.size for row in self.rows) + _DELETE_BYTES * len(self.deletes))
 
-def read_changes(store: Store, tables: Mapping[str, TableChanges]) -> Changes:
+
+def read_changes(store: Store, request: PushRequest) -> Changes:
     """The rows of a push. Raises InvalidInput for an id that no device and no UUID spells."""
-    changes = Changes()
+    changes = Changes(body=request.size)
     synced = {schema.relation: schema for schema in store.catalog if schema.synced}
-    for name, table in tables.items():
+    for name, table in request.tables.items():
         schema = synced.get(name)
         if schema is None:
             changes.unread[name] = [str(row["id"]) for row in (*table.created, *table.updated)]
@@ -113,11 +124,12 @@ def _row_id(schema: EntitySchema, text: str) -> UUID:
 
 
 def _fits(store: Store, row: Incoming) -> bool:
+    refused = sum(map(len, row.refused.values()))
     try:
-        store.measure(row.schema, row.plain)
+        row.size = store.measure(row.schema, row.plain) + refused
     except TooLarge:
         return False
-    return sum(map(len, row.refused.values())) <= store.limits.row_bytes
+    return refused <= store.limits.row_bytes
 
 
 def body_hash(tables: Mapping[str, TableChanges]) -> str:

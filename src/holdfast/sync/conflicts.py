@@ -12,12 +12,12 @@ from holdfast.changes.change import Operation
 from holdfast.engines.port import Outcome, PlannedWrite, Stored, Transaction, Write
 from holdfast.errors import Conflict as ConflictError
 from holdfast.errors import HoldfastError, InvalidInput, NotFound
-from holdfast.model.plain import decode_fields, encode_fields
+from holdfast.model.plain import decode_fields
 from holdfast.model.schema import EntitySchema
 from holdfast.model.wire import spell_id
 from holdfast.store.deciding import Decided, RowKey
 from holdfast.store.store import Store
-from holdfast.sync.base import MISSING, Past, base_of, pushed_values, standing_at
+from holdfast.sync.base import MISSING, Past, base_of, plain_at, plain_value, pushed_values
 from holdfast.sync.entities import Conflict, ConflictResolution
 from holdfast.tenancy.scope import Scope
 
@@ -103,16 +103,16 @@ def _sides(
 ) -> dict[str, dict[str, Any]]:
     """Field → mine, theirs and base, in plain form, of the fields that met."""
     base = _base(schema, conflict, row, past)
-    theirs = standing_at(schema, row, past, max(0, conflict.number - 1)) or {}
-    after = standing_at(schema, row, past, conflict.number) or {}
+    theirs = plain_at(schema, row, past, max(0, conflict.number - 1)) or {}
+    after = plain_at(schema, row, past, conflict.number) or {}
     kept = kept_values(schema, conflict.number, past)
     met = {schema.current_name(column) for column in conflict.rules}
     sides: dict[str, dict[str, Any]] = {}
     for name in (met | set(kept)) & set(schema.by_name):
         sides[name] = {
-            "mine": kept[name] if name in kept else _plain(schema, name, after),
-            "theirs": _plain(schema, name, theirs),
-            "base": _plain(schema, name, base),
+            "mine": kept[name] if name in kept else after.get(name),
+            "theirs": theirs.get(name),
+            "base": base.get(name),
         }
     return sides
 
@@ -120,22 +120,21 @@ def _sides(
 def _base(
     schema: EntitySchema, conflict: Conflict, row: Mapping[str, Any] | None, past: Past
 ) -> dict[str, Any]:
-    """What the device had, as far as is known."""
+    """What the device had, as far as is known, in plain form."""
     if conflict.device_id is None:
-        return standing_at(schema, row, past, conflict.base) or {}
+        return plain_at(schema, row, past, conflict.base) or {}
     device, number = conflict.device_id, conflict.number
     base = base_of(schema, row, past, device=device, seen=conflict.base, before=number)
-    fields = (declared.name for declared in schema.fields)
-    return {name: value for name in fields if (value := base.of(name)) is not MISSING}
+    known = {declared.name: base.of(declared.name) for declared in schema.fields}
+    return {
+        **{name: plain_value(schema, name, value) for name, value in known.items() if value is not MISSING},
+        **{name: orjson.loads(value) for name, value in base.lapsed.items()},
+    }
 
 
 def kept_values(schema: EntitySchema, number: int, past: Past) -> dict[str, Any]:
     """What was pushed with a change and not taken, in plain form."""
     return {name: orjson.loads(value) for name, value in pushed_values(schema, past, number).items()}
-
-
-def _plain(schema: EntitySchema, name: str, values: Mapping[str, Any]) -> Any:
-    return encode_fields(schema, {name: values[name]})[name] if name in values else None
 
 
 class _Resolution:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -23,6 +24,9 @@ from holdfast.sync.entities import Device, PushReceipt, Visibility, derived_id
 from holdfast.sync.pulling import Snapshot, TablePlan, read_page, stream_tables
 from holdfast.sync.pushing import Push, refuse_expired
 from holdfast.sync.requests import Migration, PullRequest, PushRequest
+
+_FRESH: Final = timedelta(days=1)
+"""A device that comes for nothing new is written down once in so long: that it still comes."""
 
 Epochs = Callable[[], Awaitable[UUID]]
 """Which life of the store this is, now."""
@@ -114,10 +118,11 @@ class Hub:
     async def _remember(self, caller: Caller, standing: Standing, seen: int) -> None:
         """Write down what the device has shown and is given, before it is given it."""
         device, head = standing.device, standing.marks.head
-        if device is not None and device.seen == seen and device.issued >= head:
+        now = self.store.clock()
+        is_fresh = device is not None and now - device.last_seen < _FRESH
+        if device is not None and device.seen == seen and device.issued >= head and is_fresh:
             return
         scope = self.store.scope_for_notes(caller.scope, reason="what a device has")
-        now = self.store.clock()
         if device is None:
             made = Device(
                 id=caller.device_id,
@@ -227,8 +232,25 @@ class Hub:
         receipt = await self._receipt(caller, request)
         if receipt is not None and receipt.version > 0:
             return receipt.answer
-        changes = read_changes(self.store, request.tables)
+        changes = read_changes(self.store, request)
         members = await self._members_in(caller, changes)
+        try:
+            return await self._take(caller, changes, pulled, members, receipt)
+        except AlreadyExists:
+            # Meanwhile the same push was answered, or another request has entered the device.
+            receipt = await self._receipt(caller, request)
+            if receipt is not None and receipt.version > 0:
+                return receipt.answer
+            return await self._take(caller, changes, pulled, members, receipt)
+
+    async def _take(
+        self,
+        caller: Caller,
+        changes: Changes,
+        pulled: int,
+        members: frozenset[UUID],
+        receipt: PushReceipt | None,
+    ) -> dict[str, Any]:
         if Capability.LARGE_TRANSACTIONS in self.store.engine.capabilities:
             return await self._push_whole(caller, changes, pulled, members, receipt)
         return await self._push_in_parts(caller, changes, pulled, members)
@@ -259,10 +281,10 @@ class Hub:
                 self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=careful
             )
             with suppress(Duplicate, ReferenceMissing):
-                await self.store.flusher.submit_decided(push.opening_scope, push)
+                await self.store.flusher.submit_decided(push.opening_scope, push, size=changes.size)
                 return push.answer()
         push = Push(self.store, caller, changes, pulled=pulled, members=members, receipt=receipt, careful=2)
-        await self.store.flusher.submit_decided(push.opening_scope, push)
+        await self.store.flusher.submit_decided(push.opening_scope, push, size=changes.size)
         return push.answer()
 
     async def _push_in_parts(

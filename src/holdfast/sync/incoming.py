@@ -21,7 +21,7 @@ from holdfast.model.entity import Entity
 from holdfast.model.plain import encode_fields
 from holdfast.model.schema import EntitySchema, FieldSchema
 from holdfast.model.types import IntegerType, TextType
-from holdfast.model.wire import decode_wire
+from holdfast.model.wire import decode_wire, same_on_wire
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _EMPTY: Final[Mapping[str, Any]] = {
@@ -40,7 +40,8 @@ _UNUSABLE: Any = object()
 @dataclass(slots=True)
 class Incoming:
     """A row that a device created or updated. `values` are the usable ones of its columns; `refused` are those that were
-    mended or left away, as they came; `sent` is all that it knows of the row; `listed` the columns that it says it edited.
+    mended or left away, as they came; `replaced` names those of which the entity has made others; `sent` is all that it
+    knows of the row; `listed` the columns that it says it edited.
     """
 
     schema: EntitySchema
@@ -48,6 +49,7 @@ class Incoming:
     created: bool
     values: dict[str, Any] = field(default_factory=dict)
     refused: dict[str, bytes] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
     sent: dict[str, Any] = field(default_factory=dict)
     listed: frozenset[str] | None = None
     since: frozenset[str] = frozenset()
@@ -56,6 +58,8 @@ class Incoming:
     """All declared fields of a new row, but for those that the server sets; None where it cannot be made."""
     plain: Mapping[str, Any] = field(default_factory=dict)
     """The plain form of the whole, or else of the values."""
+    size: int = 0
+    """Bytes of the values, and of what was refused."""
 
 
 def read_row(
@@ -103,7 +107,9 @@ def _mended(declared: FieldSchema, wire: Any) -> Any:
 
 
 def _validate(row: Incoming, entity: type[Entity]) -> None:
-    """Let the entity's own validators see the row as a whole. What they refuse is left away; then they are asked again."""
+    """Let the entity's own validators see the row as a whole. What they refuse, and what they make of a value and its field
+    does not take, is left away; then they are asked again.
+    """
     for _ in range(len(row.values) + 1):
         given = {"id": row.row_id, **_filled(row)}
         try:
@@ -112,33 +118,46 @@ def _validate(row: Incoming, entity: type[Entity]) -> None:
             at_fault = {
                 str(problem["loc"][0]) for problem in error.errors(include_url=False) if problem["loc"]
             }
-            at_fault &= set(row.values)
-            if not at_fault:
-                return
-            for name in at_fault:
-                row.refused.setdefault(name, as_sent(row.sent[name]))
-                del row.values[name]
         else:
-            _take(row, made)
+            at_fault = _take(row, made)
+        at_fault &= set(row.values)
+        if not at_fault:
             return
+        for name in at_fault:
+            row.refused.setdefault(name, as_sent(row.sent[name]))
+            del row.values[name]
 
 
-def _take(row: Incoming, made: Entity) -> None:
+def _take(row: Incoming, made: Entity) -> set[str]:
+    """Go on with what the entity has made of the row. Returns the fields that do not take what it has made of them; where
+    one of them was sent, nothing is taken yet.
+    """
     whole: dict[str, Any] = {}
+    at_fault: set[str] = set()
     given, found = row.values, made.__dict__
     for declared in row.schema.fields:
         name = declared.name
         value = found[name]
-        if value is None:
-            if not declared.nullable and not declared.server_set:
-                return
         # A validator that has left a value alone need not be checked again.
-        elif value is not given.get(name):
-            value = declared.type.normalise(value)
+        if value is not given.get(name):
+            try:
+                value = None if value is None else declared.type.normalise(value)
+            except (ValueError, OverflowError):
+                at_fault.add(name)
+                continue
+        if value is None and not declared.nullable and not declared.server_set:
+            at_fault.add(name)
         whole[name] = value
-    row.whole = whole
-    for name in given:
-        given[name] = whole[name]
+    if not at_fault.isdisjoint(given):
+        return at_fault
+    if not at_fault:
+        row.whole = whole
+    for name, sent in given.items():
+        value = whole[name]
+        if value is not sent and not same_on_wire(row.schema.by_name[name].type, value, sent):
+            row.replaced.add(name)
+        given[name] = value
+    return at_fault
 
 
 def _filled(row: Incoming) -> dict[str, Any]:

@@ -57,11 +57,12 @@ class TableChanges:
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """A push."""
+    """A push. `size` is the bytes of its body, where they are known."""
 
     cursor: int | None
     tables: Mapping[str, TableChanges]
     key: str | None = None
+    size: int = 0
 
 
 def read_pull(parameters: Mapping[str, Any]) -> PullRequest:
@@ -79,7 +80,12 @@ def read_pull(parameters: Mapping[str, Any]) -> PullRequest:
 
 
 def read_push(
-    parameters: Mapping[str, Any], body: Any, *, key: str | None = None, max_rows: int = MAX_ROWS
+    parameters: Mapping[str, Any],
+    body: Any,
+    *,
+    key: str | None = None,
+    size: int = 0,
+    max_rows: int = MAX_ROWS,
 ) -> PushRequest:
     """The push of a body, bare or wrapped as the push callback receives it. Raises TooLarge above `max_rows` rows."""
     if not isinstance(body, dict):
@@ -89,11 +95,11 @@ def read_push(
         changes = body["changes"]
         own = _either(body, "last_pulled_at", "lastPulledAt")
         cursor = cursor if own is None else own
-    tables = {name: _table(changes[name], name) for name in changes}
+    tables = {_name(name): _table(changes[name], name) for name in changes}
     rows = sum(len(t.created) + len(t.updated) + len(t.deleted) for t in tables.values())
     if rows > max_rows:
         raise TooLarge(f"a push has at most {max_rows} rows", where="body", hint="Push in several parts.")
-    return PushRequest(read_cursor(cursor), tables, key)
+    return PushRequest(read_cursor(cursor), tables, key, size)
 
 
 def read_cursor(value: Any) -> int | None:
@@ -119,6 +125,14 @@ def _is_wrapped(body: Mapping[str, Any]) -> bool:
     return bool(extra) or not {"created", "updated", "deleted"} & set(changes)
 
 
+def _name(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise MalformedSync("a table's name is Unicode text", where="body") from None
+    return name
+
+
 def _table(value: Any, name: str) -> TableChanges:
     if not isinstance(value, dict):
         raise MalformedSync("the changes of a table are an object", where=name[:64])
@@ -136,6 +150,10 @@ def _rows(value: Any, name: str) -> list[dict[str, Any]]:
     for row in rows:
         if not isinstance(row.get("id"), str):
             raise MalformedSync("a row's id is text", where=name[:64])
+        try:
+            row["id"].encode()
+        except UnicodeEncodeError:
+            raise MalformedSync("a row's id is Unicode text", where=name[:64]) from None
     return rows
 
 
@@ -173,7 +191,7 @@ def _is_yes(value: Any) -> bool:
 def _within(value: Any, low: int, high: int, name: str) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if not low <= number <= high:
         raise MalformedSync(f"must lie between {low} and {high}", where=name)

@@ -234,8 +234,9 @@ def _is_edited(row: Incoming, base: Base, declared: FieldSchema) -> bool:
         return False
     if _plain(declared, row.values[declared.name]) in base.said.get(declared.name, ()):
         return False
-    before = base.of(declared.name)
-    return before is MISSING or not same_on_wire(declared.type, row.values[declared.name], before)
+    if declared.name in row.refused and row.refused[declared.name] == base.lapsed.get(declared.name):
+        return False
+    return not _is_same(declared, row.values[declared.name], base.of(declared.name))
 
 
 def _is_taken_over(row: Incoming, given: Mapping[str, Any] | None, declared: FieldSchema) -> bool:
@@ -244,7 +245,7 @@ def _is_taken_over(row: Incoming, given: Mapping[str, Any] | None, declared: Fie
     """
     if given is None or declared.name in row.since:
         return False
-    return same_on_wire(declared.type, row.values[declared.name], given[declared.name])
+    return _is_same(declared, row.values[declared.name], given[declared.name])
 
 
 def _still_has(pusher: Pusher, row: Incoming, ground: Ground, declared: FieldSchema) -> bool:
@@ -256,7 +257,7 @@ def _still_has(pusher: Pusher, row: Incoming, ground: Ground, declared: FieldSch
         return False
     current = None if ground.stored is None else ground.stored.row
     given = standing_at(row.schema, current, ground.past, pusher.pulled, (name,))
-    return given is None or not same_on_wire(declared.type, row.values[name], given[name])
+    return given is None or not _is_same(declared, row.values[name], given[name])
 
 
 def _has_pushed_since(pusher: Pusher, ground: Ground) -> bool:
@@ -265,7 +266,7 @@ def _has_pushed_since(pusher: Pusher, ground: Ground) -> bool:
 
 
 def _is_news(row: Incoming, base: Base, name: str, sent: bytes) -> bool:
-    return _is_listed(row, name) and sent not in base.said.get(name, ())
+    return _is_listed(row, name) and sent not in base.said.get(name, ()) and sent != base.lapsed.get(name)
 
 
 def _is_listed(row: Incoming, name: str) -> bool:
@@ -274,8 +275,12 @@ def _is_listed(row: Incoming, name: str) -> bool:
 
 def _moved(base: Base, declared: FieldSchema, current: Any) -> bool:
     """Whether the field has changed here since the device had it."""
-    before = base.of(declared.name)
-    return before is MISSING or not same_on_wire(declared.type, current, before)
+    return not _is_same(declared, current, base.of(declared.name))
+
+
+def _is_same(declared: FieldSchema, value: Any, before: Any) -> bool:
+    """Whether a device that had `before` of a field could not tell it from this value."""
+    return before is not MISSING and same_on_wire(declared.type, value, before)
 
 
 def _known(value: Any) -> Any:
@@ -412,7 +417,11 @@ def _base(pusher: Pusher, schema: EntitySchema, ground: Ground) -> Base:
     if base.pulled is None or not _has_pushed_since(pusher, ground):
         return base
     # An old push that comes again: what the device had pushed before its cursor is no edit either.
-    had = {name: canonical(plain_value(schema, name, value)) for name, value in base.pulled.items()}
+    had = {
+        name: canonical(plain_value(schema, name, value))
+        for name, value in base.pulled.items()
+        if value is not MISSING
+    }
     return replace(
         base, said={name: base.said.get(name, frozenset()) | {plain} for name, plain in had.items()}
     )
@@ -481,7 +490,9 @@ def _differs(row: Incoming, final: Mapping[str, Any]) -> bool:
     for name, sent in row.sent.items():
         value, kind = final[name], fields[name].type
         # What was read from it and stands goes out as it came, but for what has several spellings.
-        as_read = name in read and read[name] is value and name not in row.refused
+        as_read = (
+            name in read and read[name] is value and name not in row.refused and name not in row.replaced
+        )
         if as_read and kind.kind not in _SPELT_FREELY:
             continue
         if encode_wire(kind, value) != sent:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -310,3 +311,10 @@ def test_whole_numbers_of_64_bits_keep_their_spelling_whatever_they_come_as() ->
     assert kind.normalise([9.3e18, 2**64 - 1, -(2**63)]) == [9_300_000_000_000_000_000, 2**64 - 1, -(2**63)]
     assert type(kind.normalise(9.3e18)) is int
     assert type(kind.normalise(1e20)) is float
+
+
+def test_the_two_moments_of_an_hour_that_comes_twice_are_written_apart() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    once, again = (datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1))
+    assert format_instant(once) == "2026-10-25T00:30:00.000000Z"
+    assert format_instant(again) == "2026-10-25T01:30:00.000000Z"
