@@ -64,7 +64,7 @@ def parts(modules: set[str]) -> set[str]:
 BOUNDS = {
     "import holdfast": (set(), 1, 45),
     "import holdfast.errors": (set(), 2, 45),
-    "import holdfast.client": ({"orjson"}, 9, 190),
+    "import holdfast.client": ({"orjson"}, 11, 192),
     "from holdfast import Entity, Pack, Owned": (
         {"annotated_types", "orjson", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
         | {"uuid_utils"},

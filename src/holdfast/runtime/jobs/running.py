@@ -121,12 +121,13 @@ def _reported(said: Any, context: JobContext) -> dict[str, Any]:
 def _kept(report: Any) -> dict[str, Any]:
     """A report as the store keeps it. A bad one spoils no work that is done."""
     try:
-        plain = JsonType().normalise(dict(report))
+        given = dict(report)
+        plain = JsonType().normalise(given)
     except (TypeError, ValueError):
         return {"report": "is no JSON"}
     if not isinstance(plain, dict) or len(json.dumps(plain)) > _LARGEST_REPORT:
         return {"report": "is too large"}
-    return plain
+    return {name: plain[name] for name in given}
 
 
 async def _entered(job: Job, lease: Lease, ended: Ended) -> datetime | None:
