@@ -22,7 +22,7 @@ class Postgres:
         with psycopg.connect(admin_url) as connection:
             backend = psutil.Process(connection.info.backend_pid)
             self.version = connection.info.parameter_status("server_version") or "unknown"
-        self._postmaster = psutil.Process(backend.ppid())
+            self._postmaster = psutil.Process(backend.ppid())
 
     def cpu_seconds(self) -> float:
         """What all its processes have used so far."""

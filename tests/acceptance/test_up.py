@@ -158,7 +158,7 @@ def test_detached_it_fails_as_it_would_have_in_the_foreground(standing: Deployme
 
 
 def test_logs_follows(standing: Deployment) -> None:
-    with standing.up() as up:
+    with standing.up("--no-worker") as up:
         following = subprocess.Popen(
             [*_holdfast(), "logs", "-f", "-n", "0"],
             cwd=standing.folder,

@@ -151,9 +151,9 @@ def test_an_unknown_user_costs_what_a_known_one_does() -> None:
 def _milliseconds(work: Callable[[], object]) -> float:
     times = []
     for _ in range(7):
-        start = time.perf_counter()
+        start = time.thread_time()  # not the clock's: others use the machine too
         work()
-        times.append((time.perf_counter() - start) * 1000)
+        times.append((time.thread_time() - start) * 1000)
     return median(times)
 
 
