@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.client import Patience, TableChanges
 from holdfast.errors import CursorExpired, HoldfastError, InvalidInput, RateLimited, Unavailable
+from holdfast.sync.epochs import KEPT_SECONDS
 from tests.acceptance.deployment import Deployment
 from tests.client.conftest import Person
 from tests.sync.device import account
@@ -100,6 +101,7 @@ async def test_after_a_new_epoch_it_starts_afresh(person: Person, deployment: De
     await phone.client.push(created(kept), first.cursor)
     begun = deployment.run("sync", "new-epoch", "--reason", "a test")
     assert begun.returncode == 0, begun.stderr
+    await asyncio.sleep(KEPT_SECONDS)  # a server may not have heard of it before
     for attempt in (phone.client.pull(first.cursor), phone.client.push(created(unsent), first.cursor)):
         with pytest.raises(CursorExpired) as caught:
             await attempt

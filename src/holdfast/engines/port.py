@@ -52,6 +52,7 @@ __all__ = [
     "Engine",
     "EntitySchema",
     "FieldSchema",
+    "Foresees",
     "GetPlan",
     "GetTogetherPlan",
     "HistoryKey",
@@ -74,6 +75,7 @@ __all__ = [
     "Query",
     "R",
     "Reference",
+    "Resumes",
     "Row",
     "RowWrite",
     "Scope",
@@ -83,8 +85,10 @@ __all__ = [
     "Stored",
     "Tombstone",
     "Transaction",
+    "UnderWay",
     "Write",
     "WritePlan",
+    "branch_of",
 ]
 
 Row = dict[str, Any]

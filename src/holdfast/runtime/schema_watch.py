@@ -32,15 +32,15 @@ class SchemaWatch:
             self._seen_at = time.monotonic()
         if self._seen is not None:
             raise type(self._seen)(self._seen.message, where=self._seen.where, hint=self._seen.hint)
+        half = await migrate.interrupted(self._engine)
+        if half:
+            raise MigrationsPending(where=", ".join(half))
 
     async def _look(self) -> SchemaError | None:
         if self._known is None:
             self._known = await asyncio.to_thread(self._revisions)
         try:
             refuse_pending(migrate.status(self._known, await self._engine.history()))
-            half = await migrate.interrupted(self._engine)
-            if half:
-                raise MigrationsPending(where=", ".join(half))
         except SchemaError as error:
             return error
         return None
