@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -164,7 +165,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 def _kind(cls: type) -> str:
-    return str(cls.__dataclass_fields__["kind"].default)  # type: ignore[attr-defined]
+    return next(str(field.default) for field in fields(cls) if field.name == "kind")
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------

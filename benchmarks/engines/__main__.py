@@ -31,13 +31,16 @@ from holdfast.engines.postgres.engine import PostgresEngine
 from holdfast.engines.postgres.provision import new_passwords, provision
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.engines.sqlite.location import Location
+from holdfast.model.pack import Pack
 from holdfast.model.query import Query
+from holdfast.runtime.packs import catalog_of, own_packs
+from holdfast.store._plan import FlushPlan, plan_write
 from holdfast.store._prepare import prepare_create
 from holdfast.store.store import Store
-from holdfast.testing.conformance import World, first_revision
-from holdfast.testing.conformance.entities import CATALOG, Board
-from holdfast.testing.conformance.harness import Harness
-from holdfast.testing.conformance.world import log_of
+from holdfast.tenancy.scope import Scope
+from holdfast.testing.conformance import first_revision
+from holdfast.testing.conformance.entities import Board
+from holdfast.testing.members import new_household
 
 ROUNDS, ROWS, CALLS, PUTS, PAGE, BATCH = 5, 20_000, 2_000, 200, 100, 1_000
 NAME = "a board with a name of ordinary length"
@@ -46,7 +49,9 @@ PREPARED = {"put": (PUTS, 1), ROW_OF_A_BATCH: (1, BATCH)}
 """How many flushes of how many rows the port writes."""
 TARGETS = ("by hand", "port", "session")
 BEGIN, END = "<!-- benchmark: engines -->", "<!-- end of benchmark: engines -->"
+CATALOG = catalog_of([*own_packs(), Pack(name="kit", entities=(Board,))])
 BOARD = CATALOG.schema(Board)
+SECRET = b"a benchmark's"
 
 Work = Callable[[], Awaitable[object]]
 
@@ -75,9 +80,9 @@ class Hand(Protocol):
 class Bench:
     """A medium with rows in it, and the three ways to it."""
 
-    def __init__(self, engine: Engine, world: World, hand: Hand, rows: int) -> None:
-        self._engine, self._world, self._scope = engine, world, world.ann
-        self._store = Store(engine, CATALOG, cursor_secret=b"a benchmark's")
+    def __init__(self, engine: Engine, scope: Scope, hand: Hand, rows: int) -> None:
+        self._engine, self._scope = engine, scope
+        self._store = Store(engine, CATALOG, cursor_secret=SECRET)
         self._plans = Capability.PLANS in engine.capabilities
         self.hand = hand
         self._ids: list[UUID] = []
@@ -150,14 +155,18 @@ class Bench:
         async with self._engine.begin(self._scope, read_only=True) as tx:
             head = (await tx.marks()).head
         self._batches = []
+        plan = FlushPlan(head)
         for _ in range(count):
             boards = [Board(name=a, shelf=b, label="l", position=n) for a, b, n in self._new(rows)]
+            planned = [self._planned(board) for board in boards]
             if self._plans:
-                self._batches.append(WritePlan(BOARD, Operation.CREATE, [self._planned(b) for b in boards]))
+                self._batches.append(WritePlan(BOARD, Operation.CREATE, planned))
                 continue
-            writes = [self._world.creation(self._scope, board) for board in boards]
-            self._batches.append(log_of(self._scope, head, writes))
-            head += rows
+            plan = FlushPlan(plan.head)
+            for item in planned:
+                plan_write(plan, item, None)
+            writes = [write for _, run in plan.take_writes() for write in run]
+            self._batches.append(Batch(writes, plan.log(), head=plan.head))
 
     def _planned(self, board: Board) -> PlannedWrite:
         write = prepare_create(self._scope, BOARD, board, self._engine.limits)
@@ -222,10 +231,10 @@ async def sqlite_bench(folder: Path, rows: int) -> AsyncIterator[Bench]:
     """A new file."""
     engine = await SqliteEngine.open(Location(folder / "benchmark.db"))
     try:
-        world = await new_world(engine)
-        assert world.ann.user_id is not None
-        hand = sqlite_by_hand.ByHand(engine.path, world.tenant, world.ann.user_id)
-        yield Bench(engine, world, hand, rows)
+        scope = await new_member(engine)
+        assert scope.user_id is not None
+        hand = sqlite_by_hand.ByHand(engine.path, scope.tenant_id, scope.user_id)
+        yield Bench(engine, scope, hand, rows)
         await hand.close()
     finally:
         await engine.aclose()
@@ -238,17 +247,22 @@ async def postgres_bench(folder: Path, rows: int) -> AsyncIterator[Bench]:
         logins = await provision(server.admin_url, database="benchmark", passwords=new_passwords())
         engine = await PostgresEngine.open(logins)
         try:
-            world = await new_world(engine)
-            hand = await postgres_by_hand.ByHand.open(logins.runtime, BOARD, world.ann)
-            yield Bench(engine, world, hand, rows)
+            scope = await new_member(engine)
+            hand = await postgres_by_hand.ByHand.open(logins.runtime, BOARD, scope)
+            yield Bench(engine, scope, hand, rows)
             await hand.close()
         finally:
             await engine.aclose()
 
 
-async def new_world(engine: Engine) -> World:
+async def new_member(engine: Engine) -> Scope:
+    """Tables, and a tenant with a member; whose scope it is."""
     await engine.apply(first_revision(CATALOG), revision="benchmark", checksum="-")
-    return await World.make(_People(), engine)
+    household = new_household("member")
+    store = Store(engine, CATALOG, cursor_secret=SECRET)
+    async with store.session(Scope.realm(reason="a benchmark")) as s:
+        await s.batch(household.rows)
+    return household.scopes[0]
 
 
 ENGINES = {"postgresql": postgres_bench, "sqlite": sqlite_bench}
@@ -261,19 +275,6 @@ async def run(names: Sequence[str], folder: Path, *, rounds: int, rows: int) -> 
         async with ENGINES[name](folder, rows) as bench:
             figures += await measure(bench, name, rounds=rounds)
     return figures
-
-
-class _People(Harness):
-    """Makes tenants and members through the port; nothing here looks past it."""
-
-    async def make_engine(self, steps: object) -> Engine:
-        raise NotImplementedError
-
-    async def plant_raw(self, *_: object) -> None:
-        raise NotImplementedError
-
-    async def peek_raw(self, *_: object) -> None:
-        raise NotImplementedError
 
 
 def markdown(figures: Sequence[Figure], facts: dict[str, str]) -> str:

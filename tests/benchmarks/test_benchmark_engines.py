@@ -17,6 +17,7 @@ from holdfast.engines.postgres.provision import new_passwords, provision
 from holdfast.engines.sqlite.engine import SqliteEngine
 from holdfast.testing.conformance import World, first_revision
 from holdfast.testing.conformance.entities import CATALOG, Board
+from tests.conformance.postgres import PostgresHarness
 from tests.conformance.sqlite import SqliteHarness
 
 
@@ -43,7 +44,8 @@ async def test_the_same_on_postgresql(postgres_server: EmbeddedServer) -> None:
     logins = await provision(postgres_server.admin_url, database="by_hand", passwords=new_passwords())
     engine = await PostgresEngine.open(logins)
     try:
-        world = await benchmark.new_world(engine)
+        await engine.apply(first_revision(CATALOG), revision="kit", checksum="kit")
+        world = await World.make(PostgresHarness(postgres_server), engine)
         hand = await postgres_by_hand.ByHand.open(logins.runtime, CATALOG.schema(Board), world.ann)
         await world.put(world.ann, Board(name="through the port", shelf="a", label="l"))
         await hand.put([("by hand", "b", 1), ("by hand", "c", 2)])
