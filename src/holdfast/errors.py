@@ -59,7 +59,8 @@ class HoldfastError(Exception):
         retry_after: float | None = None,
     ) -> None:
         """`message` says what, `where` names the entity, field, setting or file, `hint` what to do next."""
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        said = (type(self).__doc__ or type(self).__name__).strip()
+        self.message = message or said.partition("\n")[0]
         self.where = where
         self.hint = hint if hint is not None else self.default_hint
         self.retry_after = retry_after
@@ -87,9 +88,7 @@ class WrongKey(ConfigurationError):
     """This key does not open what it should: it is another one, or what it opens was altered."""
 
     code = "wrong_key"
-    default_hint = (
-        "Check which passphrase, key or token is configured; `holdfast keys status` names the one expected."
-    )
+    default_hint = "Check which passphrase, key or token is configured."
 
 
 class InvalidInput(HoldfastError):
@@ -235,9 +234,7 @@ class Unreadable(HoldfastError):
     """A sealed value cannot be opened."""
 
     code = "unreadable"
-    default_hint = (
-        "It was altered or moved, or its key is not here or has been destroyed; `holdfast keys status` tells."
-    )
+    default_hint = "It was altered or moved, or its key is not here or has been destroyed."
 
 
 class UncommittedRead(HoldfastError):

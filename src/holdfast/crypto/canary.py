@@ -59,5 +59,5 @@ def _another(reference: str, root: Wrapper) -> WrongKey:
         if reference != root.reference
         else f"The provider has {reference[:200]} by name, and it does not open what that sealed.",
         where="key provider",
-        hint="Configure the provider that the store was made with, or recover: `holdfast keys recover`.",
+        hint="Configure the provider that the store was made with, or make a new root from the recovery kit.",
     )

@@ -117,7 +117,10 @@ class Converted(Marker):
 
 @dataclass(frozen=True, slots=True)
 class Sealed(Marker):
-    """Ciphertext at rest. `index` offers equality search by blind index, `group` seals several fields as one."""
+    """Ciphertext at rest. `index` offers equality search by blind index, `group` seals several fields as one.
+
+    No store seals yet: a declaration with it is checked, and refused.
+    """
 
     index: Literal["unique", "bucket"] | None = None
     group: str | None = None

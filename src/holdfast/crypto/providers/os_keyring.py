@@ -43,7 +43,7 @@ class OsKeyring(LocalRoot):
             raise ConfigurationError(
                 "The keyring has no root under this name.",
                 where=f"{SERVICE}/{name}",
-                hint="Run `holdfast keys init`, or recover with the kit: `holdfast keys recover`.",
+                hint="Name the keyring entry that the store was made with, or make a new root from the recovery kit.",
             )
         try:
             root = SecretKey(base64.b64decode(text, validate=True))

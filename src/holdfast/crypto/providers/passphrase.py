@@ -131,7 +131,7 @@ class PassphraseFile(LocalRoot):
             raise WrongKey(
                 "This passphrase does not open the key file, or the file was altered.",
                 where=str(path),
-                hint="Check the passphrase; without it, `holdfast keys recover` opens the store with the recovery kit.",
+                hint="Check the passphrase; without it, the recovery kit opens the keys.",
             ) from None
         target = target or Argon2id()
         if upgrade and _is_weaker(file.kdf, target):
@@ -182,7 +182,9 @@ def _content(path: Path) -> bytes:
     content = read_private(path, exposed=exposed)
     if content is None:
         raise ConfigurationError(
-            "There is no key file.", where=str(path), hint="Run `holdfast keys init`, or put the file back."
+            "There is no key file.",
+            where=str(path),
+            hint="Put the file back, or make a new root from the recovery kit.",
         )
     return content
 
@@ -213,7 +215,7 @@ def _damaged(path: Path) -> ConfigurationError:
     return ConfigurationError(
         "This is no key file, or it is damaged.",
         where=str(path),
-        hint="Put it back from a backup, or recover with the kit: `holdfast keys recover`.",
+        hint="Put it back from a backup, or make a new root from the recovery kit.",
     )
 
 

@@ -228,7 +228,7 @@ def _explained(library: Any, error: Exception, token: str, label: str) -> Holdfa
             return ConfigurationError(
                 "The token has no key of this label, or several.",
                 where=where,
-                hint="Name the key that sealed this store, or run `holdfast keys init` for a new store.",
+                hint="Name the key that sealed this store, or make one in the token for a new store.",
             )
         case _:
             return Unavailable(
