@@ -136,9 +136,14 @@ def test_verify_finds_a_wall_that_somebody_has_opened(deployment: Deployment, da
     assert done.returncode == 1
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     failed = {name for name, check in checks.items() if check["outcome"] == "failed"}
-    # The statements name their tenant and their owner besides: what is seen stays right, and the wall is told as missing.
-    assert failed >= {"schema", "grants"}
+    # The statements name their tenant and their owner besides: what is asked bare is the policies' alone.
+    assert failed >= {"schema", "isolation of tenants", "isolation of owners"}
     assert "row security is not enabled" in checks["schema"]["evidence"]
+    for name in ("isolation of tenants", "isolation of owners"):
+        assert (
+            "finance.financial_accounts: the database itself shows a stranger the row"
+            in checks[name]["evidence"]
+        )
     assert checks["nothing left behind"]["outcome"] == "passed"
 
 

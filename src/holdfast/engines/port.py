@@ -86,6 +86,7 @@ __all__ = [
     "Tombstone",
     "Transaction",
     "UnderWay",
+    "Walled",
     "Write",
     "WritePlan",
     "branch_of",
@@ -482,6 +483,14 @@ class Resumes(Protocol):
         self, steps: Sequence[Step], *, revision: str, checksum: str, left: int, control: Control = CALM
     ) -> None:
         """What is half taken back becomes half applied: the first `left` of its steps stand, and `apply` does the others."""
+
+
+@runtime_checkable
+class Walled(Protocol):
+    """An engine whose medium itself refuses other tenants' rows, and can be asked whether it does."""
+
+    async def shows_bare(self, scope: Scope, schema: EntitySchema, row_id: UUID) -> bool:
+        """Whether the medium shows a row to this scope when it is asked by id alone: no statement names tenant or owner."""
 
 
 R = TypeVar("R")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from holdfast.engines.port import Walled
 from holdfast.errors import Forbidden, NotFound
 from holdfast.identity.principal import Role
 from holdfast.model.entity import Entity
@@ -103,6 +104,9 @@ async def _put(platform: Platform, scope: Scope, row: Entity) -> None:
 
 async def _not_there(platform: Platform, scope: Scope, sample: Sample) -> None:
     store, row, entity, name = platform.store, sample.row, type(sample.row), sample.schema.name
+    if isinstance(store.engine, Walled):
+        bare = await store.engine.shows_bare(scope, sample.schema, row.id)
+        must(not bare, f"{name}: the database itself shows a stranger the row")
     async with store.session(scope) as session:
         must(await session.find(entity, row.id) is None, f"{name}: a stranger reads the row")
         listed = await session.select(entity, limit=1_000)

@@ -422,6 +422,13 @@ class PostgresEngine:
             finally:
                 await connection.close(timeout=5)
 
+    async def shows_bare(self, scope: Scope, schema: EntitySchema, row_id: UUID) -> bool:
+        """See the port: with the login that serves, as it serves, so that the policies alone decide."""
+        text = f"select exists (select from {table_name(schema)} where id = $1)"
+        async with self.begin(scope, read_only=True) as tx:
+            with translated(schema):
+                return bool(await tx.connection.fetchval(text, row_id))
+
     async def collect(self, tenant_id: UUID, horizon: int) -> int:
         """See the port."""
         scope = Scope.system(tenant_id, reason="collect tombstones")
