@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.changes.change import new_salt
-from holdfast.engines.port import RowWrite
+from holdfast.engines.port import Capability, RowWrite, Walled
 from holdfast.errors import HoldfastError, StaleVersion
 from holdfast.identity.principal import Role
 from holdfast.model.ids import new_id
@@ -30,6 +30,17 @@ class TenantIsolationTests(EngineTests):
         assert await world.query(world.ann, Board) == []
         wanted = (Condition("id", Op.EQ, theirs["id"]),)
         assert await world.query(world.ann, Board, where=wanted) == []
+
+    async def test_who_claims_that_the_medium_refuses_can_be_asked_bare(self, world: World) -> None:
+        engine = world.engine
+        assert isinstance(engine, Walled) == (Capability.ROW_SECURITY in engine.capabilities)
+        if isinstance(engine, Walled):
+            schema, note = world.schema(Note), await world.plant(world.ann, Note(title="mine"))
+            sights = {
+                scope: await engine.shows_bare(scope, schema, note["id"])
+                for scope in (world.ann, world.everyone, world.bob, world.cleo, world.strangers)
+            }
+            assert list(sights.values()) == [True, True, False, False, False]
 
     async def test_the_whole_tenant_is_only_the_own_tenant(self, world: World) -> None:
         theirs = await world.plant(world.cleo, Note(title="theirs"))
