@@ -136,8 +136,51 @@ def test_plans_are_made_again_for_the_schemas_that_stand() -> None:
 
 
 def test_a_revision_that_depends_on_nothing_known_is_refused() -> None:
-    with pytest.raises(SchemaError, match="do not fit together"):
+    with pytest.raises(SchemaError, match="realm_0001 is missing, core_0001 builds on it") as caught:
         load_revisions(("holdfast.packs.finance.revisions",), ())
+    assert caught.value.hint == "Enable the pack realm."
+
+
+def write(folder: Path, revision: str, after: object = None, *, more: str = "STEPS = []") -> None:
+    lines = ['"""a change"""', f"revision = {revision!r}", f"down_revision = {after!r}", more]
+    (folder / f"{revision}.py").write_text("\n".join(lines) + "\n")
+
+
+def revisions_in(folder: Path) -> list[str]:
+    found = load_revisions(("holdfast.accounts.revisions", folder), ())
+    return [revision.id for revision in found if revision.branch == "app"]
+
+
+def test_files_stand_in_the_order_of_what_they_build_on(tmp_path: Path) -> None:
+    write(tmp_path, "app_0002", "app_0003")
+    write(tmp_path, "app_0003", "app_0001")
+    write(tmp_path, "app_0001")
+    (tmp_path / "__init__.py").write_text("raise SystemExit")
+    assert revisions_in(tmp_path) == ["app_0001", "app_0003", "app_0002"]
+
+
+def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
+    write(tmp_path, "app_0001", more=f"STEPS = []\nopen({str(tmp_path / 'ran')!r}, 'w').close()")
+    assert revisions_in(tmp_path) == ["app_0001"]
+    assert not (tmp_path / "ran").exists()
+    write(tmp_path, "app_0002", "app_0001", more="STEPS = list(range(3))")
+    with pytest.raises(SchemaError, match="cannot be read") as caught:
+        revisions_in(tmp_path)
+    assert (caught.value.where or "").endswith("app_0002.py, line 4: what it says must be plain data")
+
+
+def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "app_0001", "app_0002")
+    write(tmp_path, "app_0002", "app_0001")
+    with pytest.raises(SchemaError, match="in a circle"):
+        revisions_in(tmp_path)
+    write(tmp_path, "app_0001")
+    (tmp_path / "app_0001_again.py").write_text((tmp_path / "app_0001.py").read_text())
+    with pytest.raises(SchemaError, match="two files are app_0001"):
+        revisions_in(tmp_path)
+    (tmp_path / "app_0001_again.py").write_text("STEPS = []")
+    with pytest.raises(SchemaError, match="does not say which one it is"):
+        revisions_in(tmp_path)
 
 
 def test_more_than_new_entities_is_not_supported_yet() -> None:
