@@ -67,6 +67,7 @@ CHANGES: dict[str, tuple[type[Entity], type[Entity]]] = {
     "a field more, with a default": (OLD, notes(title=Text, stars=(Annotated[int, Field(ge=0, le=5)], 3))),
     "a field less": (notes(title=Text, stars=int), OLD),
     "a field less, that was optional": (notes(title=Text, stars=(int | None, None)), OLD),
+    "the only field less": (OLD, notes()),
     "a field renamed": (OLD, notes(headline=Annotated[Text, Was("title")])),
     "a table renamed": (OLD, declare(Shared(), Was("notes"), table="memos", title=Text)),
     "longer text": (OLD, notes(title=Annotated[str, MaxLength(50)])),

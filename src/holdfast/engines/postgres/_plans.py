@@ -211,16 +211,17 @@ def _logged(op: str, fields: str, version: str, commitment: str, schema: EntityS
         (o ->> 'a')::uuid, o ->> 'd', (o ->> 'at')::timestamptz, {commitment})::holdfast.changes;"""
 
 
-def _history(schema: EntitySchema, condition: str, extra: str = "") -> str:
+def _history(schema: EntitySchema, condition: str, *extra: str) -> str:
     """Enter old values; JSON text in UTF-8."""
-    values = ", ".join(
+    values = [
         f"({literal(field.column)}, {json_text(field.type, f'cur.{quoted(field.column)}')})"
         for field in schema.fields
-    )
+    ]
+    rows = ", ".join([*values, *extra]) or "(null::text, null::text)"
     owner = f"cur.{quoted(_owner(schema))}" if schema.owner else "null::uuid"
     return f"""insert into holdfast.field_history (tenant_id, entity, row_id, number, field, value, owner_id)
       select t, {literal(schema.stable_name)}, cur.id, h, x.f, convert_to(x.j, 'UTF8'), {owner}
-        from (values {values}{extra}) x(f, j) where {condition};"""
+        from (values {rows}) x(f, j) where {condition};"""
 
 
 def _update(schema: EntitySchema) -> str:
@@ -254,7 +255,7 @@ def _update(schema: EntitySchema) -> str:
 
 
 def _delete(schema: EntitySchema) -> str:
-    salt = f", ({literal(SALT_FIELD)}, '\"' || encode(cur.commit_salt, 'base64') || '\"')"
+    salt = f"({literal(SALT_FIELD)}, '\"' || encode(cur.commit_salt, 'base64') || '\"')"
     owner = f"cur.{quoted(_owner(schema))}" if schema.owner else "null::uuid"
     act = f"""    h := h + 1;
     delete from {table_name(schema)} r where r.tenant_id = t and r.id = cur.id;
